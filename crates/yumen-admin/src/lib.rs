@@ -1,0 +1,1 @@
+//! The admin API of Yumen over the Control port

@@ -1,0 +1,1 @@
+//! Configuration of Yumen: text in, a valid immutable Config or a list of diagnostics out

@@ -1,0 +1,1 @@
+//! The vocabulary of Yumen: values and ports, no I/O

@@ -1,0 +1,1 @@
+//! Sockets, TLS and byte relays: the wire under Yumen

@@ -1,0 +1,1 @@
+//! The data path of Yumen: from an accepted connection to the last byte

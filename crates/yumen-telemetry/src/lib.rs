@@ -1,0 +1,1 @@
+//! Metrics, access log and reason codes of Yumen

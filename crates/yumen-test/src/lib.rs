@@ -1,0 +1,1 @@
+//! Scripted peers and a process runner for the tests of Yumen

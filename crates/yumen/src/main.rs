@@ -1,0 +1,2 @@
+//! A cloud-native network gateway
+fn main() {}
