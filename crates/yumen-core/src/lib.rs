@@ -1,1 +1,28 @@
-//! The vocabulary of Yumen: values and ports, no I/O
+//! The vocabulary of Yumen: values and ports.
+//!
+//! Every other room speaks in these words: a [`Conn`] carries exchanges, an [`Exchange`] is one [`Request`] and its
+//! [`Response`] in flight, a [`Middleware`] sees both, a [`Source`] keeps telling its latest full state, and an
+//! [`Error`] says who is at fault, where, and whether to try again.
+//!
+//! Nothing here performs I/O, knows an operating system or reads a clock. It almost never changes, because everything
+//! is rebuilt when it does.
+
+mod body;
+mod conn;
+mod control;
+mod error;
+mod exchange;
+mod fields;
+mod message;
+mod middleware;
+mod source;
+
+pub use body::{Body, BodyStream, Frame};
+pub use conn::{Conn, TlsFacts};
+pub use control::{Control, ExplainRequest, Pending};
+pub use error::{Error, Reason, Retry, Side, Stage};
+pub use exchange::{Exchange, Finished, Observer, Timings};
+pub use fields::{Fields, Span};
+pub use message::{Method, Request, Response, Scheme, Version};
+pub use middleware::{Answer, Middleware, Next, Terminal};
+pub use source::Source;
