@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{Conn, Error, Method, Reason, Side, Stage, Version};
+use crate::{Conn, Error, Fields, Method, Reason, Side, Stage, Version};
 
 /// When the phases of an exchange ended; all are offsets from [`Exchange::started`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +38,12 @@ pub struct Finished {
 pub trait Observer {
     /// The exchange is over and its record complete.
     fn finished(&self, exchange: &Exchange);
+}
+
+/// Passes informational answers (RFC 9110 section 15.2) on to the client while the final one is still awaited.
+pub trait Interim {
+    /// Queues a `1xx` answer other than 101. Fails only when the client is gone, which the final answer will notice too.
+    fn send(&self, status: u16, fields: &Fields);
 }
 
 /// One request and its answer in flight.
@@ -83,6 +89,8 @@ pub struct Exchange {
     pub timings: Timings,
     /// Why it did not end as meant; `None` when it did.
     pub failure: Option<Finished>,
+    /// Where informational answers go; `None` when the client cannot take them (HTTP/1.0).
+    pub interim: Option<Rc<dyn Interim>>,
     observer: Rc<dyn Observer>,
 }
 
@@ -112,6 +120,7 @@ impl Exchange {
             bytes_out: 0,
             timings: Timings::default(),
             failure: None,
+            interim: None,
             observer,
         }
     }

@@ -1,5 +1,7 @@
 //! A request and a response as everything above the wire sees them, whatever version of HTTP carried them.
 
+use std::any::Any;
+
 use crate::{Body, Fields, Span};
 
 /// A request method (RFC 9110 section 9); names are case-sensitive.
@@ -193,12 +195,15 @@ pub struct Response {
     pub fields: Fields,
     /// The content.
     pub body: Body,
+    /// The endpoint's side of a connection that changed its protocol (status 101); the data path joins it to the
+    /// client's side.
+    pub tunnel: Option<Box<dyn Any>>,
 }
 
 impl Response {
     /// An answer of ours without fields and content.
     pub fn new(status: u16) -> Self {
-        Self { status, phrase: None, fields: Fields::new(), body: Body::Empty }
+        Self { status, phrase: None, fields: Fields::new(), body: Body::Empty, tunnel: None }
     }
 
     /// An answer of ours with a text.
