@@ -1,0 +1,94 @@
+//! A line as JSON. The order of the keys is part of the format; absent values are left out.
+
+use super::line::{address, escaped, millis, number, timestamp};
+use super::record::Record;
+use crate::civil::WallClock;
+
+/// `,"key":` as bytes.
+macro_rules! key {
+    ($key:literal) => {
+        concat!(",\"", $key, "\":").as_bytes()
+    };
+}
+
+/// Appends the line.
+pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallClock) {
+    out.extend_from_slice(b"{\"ts\":\"");
+    timestamp(out, clock.at(record.started));
+    out.push(b'"');
+    string(out, key!("listener"), &record.conn.listener);
+    out.extend_from_slice(b",\"client\":\"");
+    address(out, record.client);
+    out.push(b'"');
+    present(out, key!("method"), record.method);
+    present(out, key!("host"), record.host);
+    present(out, key!("path"), record.path);
+    string(out, key!("protocol"), record.protocol);
+    if record.status != 0 {
+        count(out, key!("status"), u64::from(record.status));
+    }
+    optional(out, key!("route"), record.route);
+    optional(out, key!("upstream"), record.upstream);
+    optional(out, key!("endpoint"), record.endpoint);
+    if record.attempts != 0 {
+        count(out, key!("attempts"), u64::from(record.attempts));
+    }
+    figures(out, record);
+    optional(out, key!("request_id"), record.request_id);
+    if let Some(id) = record.trace_id {
+        present(out, key!("trace_id"), std::str::from_utf8(id).unwrap_or_default());
+    }
+    if let Some(tls) = &record.conn.tls {
+        present(out, key!("tls"), tls.version);
+    }
+    optional(out, key!("sni"), record.sni);
+    optional(out, key!("user"), record.user);
+    count(out, key!("conn"), record.conn.id);
+    count(out, key!("generation"), record.conn.generation);
+    if let Some(failure) = record.failure {
+        string(out, key!("side"), failure.side.as_str());
+        string(out, key!("stage"), failure.stage.as_str());
+        string(out, key!("reason"), failure.reason.code());
+        present(out, key!("detail"), &failure.detail);
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+fn figures(out: &mut Vec<u8>, record: &Record<'_>) {
+    out.extend_from_slice(key!("duration_ms"));
+    millis(out, record.duration);
+    if let Some(connect) = record.connect {
+        out.extend_from_slice(key!("connect_ms"));
+        millis(out, connect);
+    }
+    if let Some(head) = record.head {
+        out.extend_from_slice(key!("head_ms"));
+        millis(out, head);
+    }
+    count(out, key!("bytes_in"), record.bytes_in);
+    count(out, key!("bytes_out"), record.bytes_out);
+}
+
+fn string(out: &mut Vec<u8>, key: &[u8], value: &str) {
+    out.extend_from_slice(key);
+    out.push(b'"');
+    escaped(out, value);
+    out.push(b'"');
+}
+
+fn present(out: &mut Vec<u8>, key: &[u8], value: &str) {
+    if !value.is_empty() {
+        string(out, key, value);
+    }
+}
+
+fn optional(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
+    if let Some(value) = value {
+        string(out, key, value);
+    }
+}
+
+fn count(out: &mut Vec<u8>, key: &[u8], value: u64) {
+    out.extend_from_slice(key);
+    number(out, value);
+}

@@ -1,0 +1,105 @@
+//! A line for people.
+
+use super::line::{address, escaped, millis, number, timestamp};
+use super::record::Record;
+use crate::civil::WallClock;
+
+const DIM: &[u8] = b"\x1b[2m";
+const PLAIN: &[u8] = b"\x1b[0m";
+const RED: &[u8] = b"\x1b[31m";
+
+/// Appends the line, such as
+/// `2026-01-31T12:00:00.123Z web 10.0.0.1 "GET example.com/a HTTP/1.1" 200 api > pool/10.0.0.2:80 1.234ms in=0 out=5`.
+pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallClock, colours: bool) {
+    let paint = |out: &mut Vec<u8>, colour: &[u8]| {
+        if colours {
+            out.extend_from_slice(colour);
+        }
+    };
+    paint(out, DIM);
+    timestamp(out, clock.at(record.started));
+    paint(out, PLAIN);
+    word(out, b" ", &record.conn.listener);
+    out.push(b' ');
+    address(out, record.client);
+    request(out, record);
+    if record.status != 0 {
+        out.push(b' ');
+        paint(out, colour_of(record.status));
+        number(out, u64::from(record.status));
+        paint(out, PLAIN);
+    }
+    way(out, record);
+    out.push(b' ');
+    millis(out, record.duration);
+    out.extend_from_slice(b"ms in=");
+    number(out, record.bytes_in);
+    out.extend_from_slice(b" out=");
+    number(out, record.bytes_out);
+    if let Some(id) = record.request_id {
+        word(out, b" id=", id);
+    }
+    if let Some(user) = record.user {
+        word(out, b" user=", user);
+    }
+    if let Some(failure) = record.failure {
+        out.push(b' ');
+        paint(out, RED);
+        word(out, b"", failure.reason.code());
+        paint(out, PLAIN);
+        word(out, b" (", failure.side.as_str());
+        word(out, b"/", failure.stage.as_str());
+        out.push(b')');
+        if !failure.detail.is_empty() {
+            word(out, b": ", &failure.detail);
+        }
+    }
+    out.push(b'\n');
+}
+
+/// What was asked for.
+fn request(out: &mut Vec<u8>, record: &Record<'_>) {
+    out.extend_from_slice(b" \"");
+    if !record.method.is_empty() {
+        word(out, b"", record.method);
+        word(out, b" ", record.host);
+        word(out, b"", record.path);
+        out.push(b' ');
+    }
+    word(out, b"", record.protocol);
+    if let Some(sni) = record.sni.filter(|_| record.method.is_empty()) {
+        word(out, b" ", sni);
+    }
+    out.push(b'"');
+}
+
+/// Route, upstream and endpoint.
+fn way(out: &mut Vec<u8>, record: &Record<'_>) {
+    if let Some(route) = record.route {
+        word(out, b" ", route);
+    }
+    if let Some(upstream) = record.upstream {
+        word(out, b" > ", upstream);
+    }
+    if let Some(endpoint) = record.endpoint {
+        word(out, b"/", endpoint);
+    }
+    if record.attempts > 1 {
+        out.extend_from_slice(b" attempts=");
+        number(out, u64::from(record.attempts));
+    }
+}
+
+fn word(out: &mut Vec<u8>, before: &[u8], text: &str) {
+    out.extend_from_slice(before);
+    escaped(out, text);
+}
+
+fn colour_of(status: u16) -> &'static [u8] {
+    match status {
+        500.. => RED,
+        400..=499 => b"\x1b[33m",
+        300..=399 => b"\x1b[36m",
+        _ => b"\x1b[32m",
+    }
+}

@@ -1,0 +1,111 @@
+//! One worker's end of the access log.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use yumen_core::Exchange;
+
+use super::record::{Record, StreamRecord};
+use super::{Message, Mode, Shared, json, text};
+use crate::civil::WallClock;
+
+/// A buffer of this many bytes is handed over.
+const FULL: usize = 32 * 1024;
+
+/// How many written buffers may wait to be used again.
+const SPARE: usize = 8;
+
+/// One worker's end of the access log: formats lines, hands over whole buffers, never waits.
+pub struct WorkerLog {
+    shard: usize,
+    shared: Arc<Shared>,
+    sender: SyncSender<Message>,
+    home: SyncSender<Vec<u8>>,
+    spare: Receiver<Vec<u8>>,
+    open: RefCell<Open>,
+}
+
+/// The buffer being filled.
+struct Open {
+    buffer: Vec<u8>,
+    lines: u64,
+    clock: WallClock,
+}
+
+impl WorkerLog {
+    pub(super) fn new(shard: usize, shared: Arc<Shared>, sender: SyncSender<Message>) -> Self {
+        let (home, spare) = sync_channel(SPARE);
+        let open = RefCell::new(Open { buffer: Vec::new(), lines: 0, clock: WallClock::new() });
+        Self { shard, shared, sender, home, spare, open }
+    }
+
+    /// The index of the worker.
+    pub fn shard(&self) -> usize {
+        self.shard
+    }
+
+    /// Whether lines go anywhere.
+    pub fn is_on(&self) -> bool {
+        self.shared.mode() != Mode::Off
+    }
+
+    /// Writes the line of an exchange that is over.
+    pub fn write(&self, exchange: &Exchange) {
+        let mode = self.shared.mode();
+        if mode != Mode::Off {
+            self.put(mode, &Record::from(exchange));
+        }
+    }
+
+    /// Writes the line of a stream that is over.
+    pub fn write_stream(&self, stream: &StreamRecord<'_>) {
+        let mode = self.shared.mode();
+        if mode != Mode::Off {
+            self.put(mode, &Record::from(stream));
+        }
+    }
+
+    /// Hands over what was written since; called by the worker's tick every 200 ms.
+    pub fn flush(&self) {
+        let mut open = self.open.borrow_mut();
+        open.clock.anchor();
+        self.hand_over(&mut open);
+    }
+
+    fn put(&self, mode: Mode, record: &Record<'_>) {
+        let mut open = self.open.borrow_mut();
+        let Open { buffer, lines, clock } = &mut *open;
+        match mode {
+            Mode::Json => json::write(buffer, record, clock),
+            _ => text::write(buffer, record, clock, mode == Mode::Colour),
+        }
+        *lines += 1;
+        if buffer.len() >= FULL {
+            self.hand_over(&mut open);
+        }
+    }
+
+    fn hand_over(&self, open: &mut Open) {
+        if open.lines == 0 {
+            return;
+        }
+        let next = self.spare.try_recv().unwrap_or_default();
+        let buffer = std::mem::replace(&mut open.buffer, next);
+        let lines = std::mem::take(&mut open.lines);
+        let message = Message::Lines { buffer, lines, home: self.home.clone() };
+        if let Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) = self.sender.try_send(message) {
+            self.shared.drop_lines(lines);
+            if let Message::Lines { mut buffer, .. } = back {
+                buffer.clear();
+                open.buffer = buffer;
+            }
+        }
+    }
+}
+
+impl Drop for WorkerLog {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

@@ -1,0 +1,132 @@
+//! Every metric family, declared once. The page `docs/guide/metrics.md` is written from here.
+
+/// What kind of series a family holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; begins again at 0 when the process begins.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Cumulative buckets, a sum and a count.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of the Prometheus text format.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric family.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// The name, with its unit and, for a counter, `_total`.
+    pub name: &'static str,
+    /// The kind.
+    pub kind: Kind,
+    /// The labels, in the order they are written.
+    pub labels: &'static [&'static str],
+    /// What it tells.
+    pub help: &'static str,
+}
+
+macro_rules! families {
+    ($($id:ident = $name:literal $kind:ident [$($label:literal)*] $help:literal;)*) => {
+        $(#[doc = $help]
+        pub const $id: Family = Family { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)*
+
+        /// Every family, in the order it is rendered.
+        pub const FAMILIES: &[Family] = &[$($id),*];
+    };
+}
+
+families! {
+    BUILD_INFO = "yumen_build_info" Gauge ["version" "os" "arch"]
+        "Always 1; the labels say what runs.";
+    CONFIG_GENERATION = "yumen_config_generation" Gauge []
+        "Generation of the configuration in force.";
+    CONFIG_RELOADS = "yumen_config_reload_total" Counter ["result"]
+        "Configurations loaded, by result: success or failure.";
+    CONFIG_LAST_SUCCESS = "yumen_config_last_reload_success_timestamp_seconds" Gauge []
+        "When a configuration was last put in force, in seconds since 1970.";
+    ACCESS_LOG_DROPPED = "yumen_access_log_dropped_total" Counter []
+        "Access log lines lost because the disk or the reader of standard output was too slow or failed.";
+    WORKER_PANICS = "yumen_worker_panics_total" Counter []
+        "Tasks of workers that ended by a panic; each is a defect worth a report.";
+
+    LISTENER_ACCEPTED = "yumen_listener_connections_total" Counter ["listener"]
+        "Connections accepted.";
+    LISTENER_ACTIVE = "yumen_listener_active_connections" Gauge ["listener"]
+        "Connections open now.";
+    LISTENER_REFUSED = "yumen_listener_refused_connections_total" Counter ["listener"]
+        "Connections closed at once: a limit was reached or the address is denied.";
+    LISTENER_HANDSHAKE_FAILURES = "yumen_listener_handshake_failures_total" Counter ["listener"]
+        "TLS handshakes with clients that failed.";
+    LISTENER_BYTES_IN = "yumen_listener_received_bytes_total" Counter ["listener"]
+        "Bytes received from clients: content of requests, everything on TCP listeners.";
+    LISTENER_BYTES_OUT = "yumen_listener_sent_bytes_total" Counter ["listener"]
+        "Bytes sent to clients: content of answers, everything on TCP listeners.";
+
+    ROUTE_REQUESTS = "yumen_route_requests_total" Counter ["route" "class"]
+        "Requests by the class of the status sent to the client; none when nothing was sent.";
+    ROUTE_FAILURES = "yumen_route_failures_total" Counter ["route" "side"]
+        "Requests that did not end as meant, by the side at fault: client, upstream or us.";
+    ROUTE_DURATION = "yumen_route_request_duration_seconds" Histogram ["route"]
+        "From the first byte of a request to the last byte of its answer.";
+    ROUTE_BYTES_IN = "yumen_route_received_bytes_total" Counter ["route"]
+        "Bytes of content received from clients.";
+    ROUTE_BYTES_OUT = "yumen_route_sent_bytes_total" Counter ["route"]
+        "Bytes of content sent to clients.";
+
+    UPSTREAM_REQUESTS = "yumen_upstream_requests_total" Counter ["upstream" "class"]
+        "Requests sent to endpoints by the class of the status they answered; every attempt counts, none when nothing was answered.";
+    UPSTREAM_DURATION = "yumen_upstream_head_duration_seconds" Histogram ["upstream"]
+        "From the first byte sent to an endpoint until the head of its answer.";
+    UPSTREAM_CONNECTS = "yumen_upstream_connects_total" Counter ["upstream"]
+        "Connections made to endpoints.";
+    UPSTREAM_CONNECT_FAILURES = "yumen_upstream_connect_failures_total" Counter ["upstream"]
+        "Connections to endpoints that could not be made.";
+    UPSTREAM_REUSED = "yumen_upstream_reused_connections_total" Counter ["upstream"]
+        "Requests sent on a connection that had been used before.";
+    UPSTREAM_RETRIES = "yumen_upstream_retries_total" Counter ["upstream"]
+        "Requests sent once more.";
+    UPSTREAM_ACTIVE = "yumen_upstream_active_connections" Gauge ["upstream"]
+        "Connections to endpoints that carry a request or a stream now.";
+    UPSTREAM_IDLE = "yumen_upstream_idle_connections" Gauge ["upstream"]
+        "Connections to endpoints that wait in the pools now.";
+
+    ENDPOINT_HEALTHY = "yumen_endpoint_healthy" Gauge ["upstream" "endpoint"]
+        "1 while the endpoint may be sent new traffic, 0 while it may not.";
+    ENDPOINT_WEIGHT = "yumen_endpoint_weight" Gauge ["upstream" "endpoint"]
+        "Weight of the endpoint in balancing.";
+    ENDPOINT_REQUESTS = "yumen_endpoint_requests_total" Counter ["upstream" "endpoint"]
+        "Requests or streams sent to the endpoint.";
+    ENDPOINT_FAILURES = "yumen_endpoint_failures_total" Counter ["upstream" "endpoint"]
+        "Requests or streams that failed through the endpoint's fault.";
+    ENDPOINT_ACTIVE = "yumen_endpoint_active_requests" Gauge ["upstream" "endpoint"]
+        "Requests or streams the endpoint is working on now.";
+
+    PROCESS_CPU = "yumen_process_cpu_seconds_total" Counter ["mode"]
+        "Processor time of this process, by mode: user or system.";
+    PROCESS_MEMORY = "yumen_process_resident_memory_bytes" Gauge []
+        "Resident memory of this process.";
+    PROCESS_FDS = "yumen_process_open_fds" Gauge []
+        "Open file descriptors of this process; handles on Windows.";
+    PROCESS_FDS_LIMIT = "yumen_process_max_fds" Gauge []
+        "How many file descriptors this process may have open.";
+    PROCESS_THREADS = "yumen_process_threads" Gauge []
+        "Threads of this process.";
+    PROCESS_START = "yumen_process_start_time_seconds" Gauge []
+        "When this process began, in seconds since 1970.";
+    HOST_CPU = "yumen_host_cpu_seconds_total" Counter ["mode"]
+        "Processor time of the host, all processors together, by mode: user, system or idle.";
+    HOST_MEMORY_TOTAL = "yumen_host_memory_size_bytes" Gauge []
+        "Memory of the host.";
+    HOST_MEMORY_AVAILABLE = "yumen_host_memory_available_bytes" Gauge []
+        "Memory of the host that could be had without swapping.";
+}

@@ -1,0 +1,248 @@
+//! What is counted about each listener, route, upstream and endpoint, and about the gateway as a whole.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use yumen_core::Side;
+
+use crate::metric::{Block, Carver, Counter, Gauge, HISTOGRAM_CELLS, Histogram, Level};
+
+/// One counter per class of status code.
+pub struct ByClass([Counter; 6]);
+
+impl ByClass {
+    /// The classes as the label `class` shows them; `none` means that no status was sent or received.
+    pub const CLASSES: [&'static str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+    fn carve(carver: &mut Carver) -> Self {
+        Self(std::array::from_fn(|_| carver.counter()))
+    }
+
+    /// Counts one answer with this status; 0 means that there was none.
+    #[inline]
+    pub fn inc(&self, shard: usize, status: u16) {
+        let class = usize::from(status / 100);
+        self.0[if class < 6 { class } else { 0 }].inc(shard);
+    }
+
+    /// The sums, in the order of [`Self::CLASSES`].
+    pub fn values(&self) -> [u64; 6] {
+        std::array::from_fn(|i| self.0[i].value())
+    }
+}
+
+/// One counter per side that may be at fault.
+pub struct BySide([Counter; 3]);
+
+impl BySide {
+    /// The sides, in the order of [`Self::values`].
+    pub const SIDES: [Side; 3] = [Side::Client, Side::Upstream, Side::Us];
+
+    fn carve(carver: &mut Carver) -> Self {
+        Self(std::array::from_fn(|_| carver.counter()))
+    }
+
+    /// Counts one failure.
+    #[inline]
+    pub fn inc(&self, shard: usize, side: Side) {
+        let at = match side {
+            Side::Client => 0,
+            Side::Upstream => 1,
+            Side::Us => 2,
+        };
+        self.0[at].inc(shard);
+    }
+
+    /// The sums, in the order of [`Self::SIDES`].
+    pub fn values(&self) -> [u64; 3] {
+        std::array::from_fn(|i| self.0[i].value())
+    }
+}
+
+/// What is counted about a listener.
+pub struct ListenerMetrics {
+    /// Connections accepted.
+    pub accepted: Counter,
+    /// Connections open now.
+    pub active: Gauge,
+    /// Connections closed at once: a limit was reached, or the address is denied.
+    pub refused: Counter,
+    /// TLS handshakes with clients that failed.
+    pub handshake_failures: Counter,
+    /// Bytes received from clients: content of requests, everything on TCP listeners.
+    pub bytes_in: Counter,
+    /// Bytes sent to clients: content of answers, everything on TCP listeners.
+    pub bytes_out: Counter,
+    pub(crate) block: Arc<Block>,
+}
+
+impl ListenerMetrics {
+    pub(crate) fn new(shards: usize) -> Self {
+        let mut c = Carver::new(shards, 6);
+        Self {
+            accepted: c.counter(),
+            active: c.gauge(),
+            refused: c.counter(),
+            handshake_failures: c.counter(),
+            bytes_in: c.counter(),
+            bytes_out: c.counter(),
+            block: c.block(),
+        }
+    }
+}
+
+/// What is counted about a route.
+pub struct RouteMetrics {
+    /// Requests by the class of the status sent to the client.
+    pub requests: ByClass,
+    /// Requests that did not end as meant, by the side at fault.
+    pub failed: BySide,
+    /// From the first byte of a request to the last byte of its answer.
+    pub duration: Histogram,
+    /// Bytes of content received from clients.
+    pub bytes_in: Counter,
+    /// Bytes of content sent to clients.
+    pub bytes_out: Counter,
+    pub(crate) block: Arc<Block>,
+}
+
+impl RouteMetrics {
+    pub(crate) fn new(shards: usize) -> Self {
+        let mut c = Carver::new(shards, 6 + 3 + HISTOGRAM_CELLS + 2);
+        Self {
+            requests: ByClass::carve(&mut c),
+            failed: BySide::carve(&mut c),
+            duration: c.histogram(),
+            bytes_in: c.counter(),
+            bytes_out: c.counter(),
+            block: c.block(),
+        }
+    }
+}
+
+/// What is counted about an upstream.
+pub struct UpstreamMetrics {
+    /// Requests sent to its endpoints by the class of the status they answered; each attempt counts.
+    pub requests: ByClass,
+    /// From the first byte sent until the head of the answer.
+    pub duration: Histogram,
+    /// Connections made.
+    pub connects: Counter,
+    /// Connections that could not be made.
+    pub connect_failures: Counter,
+    /// Requests sent on a connection that had been used before.
+    pub reused: Counter,
+    /// Requests sent once more.
+    pub retries: Counter,
+    /// Connections carrying a request or a stream now.
+    pub active: Gauge,
+    /// Connections waiting in the pools now.
+    pub idle: Gauge,
+    pub(crate) block: Arc<Block>,
+}
+
+impl UpstreamMetrics {
+    pub(crate) fn new(shards: usize) -> Self {
+        let mut c = Carver::new(shards, 6 + HISTOGRAM_CELLS + 6);
+        Self {
+            requests: ByClass::carve(&mut c),
+            duration: c.histogram(),
+            connects: c.counter(),
+            connect_failures: c.counter(),
+            reused: c.counter(),
+            retries: c.counter(),
+            active: c.gauge(),
+            idle: c.gauge(),
+            block: c.block(),
+        }
+    }
+}
+
+/// What is counted about an endpoint.
+pub struct EndpointMetrics {
+    /// 1 while it may be sent new traffic, 0 while it may not.
+    pub healthy: Level,
+    /// Its weight in balancing.
+    pub weight: Level,
+    /// Requests or streams sent to it.
+    pub requests: Counter,
+    /// Those that failed through its fault.
+    pub failures: Counter,
+    /// Requests or streams it is working on now.
+    pub active: Gauge,
+    pub(crate) block: Arc<Block>,
+}
+
+impl EndpointMetrics {
+    pub(crate) fn new(shards: usize) -> Self {
+        let mut c = Carver::new(shards, 3);
+        Self {
+            healthy: Level::default(),
+            weight: Level::default(),
+            requests: c.counter(),
+            failures: c.counter(),
+            active: c.gauge(),
+            block: c.block(),
+        }
+    }
+}
+
+/// What is counted about the gateway as a whole.
+pub struct GatewayMetrics {
+    /// The generation of the configuration in force.
+    pub config_generation: Level,
+    /// Configurations put in force.
+    pub reload_success: Counter,
+    /// Configurations refused.
+    pub reload_failure: Counter,
+    /// When a configuration was last put in force: seconds since 1970, UTC.
+    pub last_reload_success: Level,
+    /// Tasks of workers that ended by a panic. Each is a defect.
+    pub worker_panics: Counter,
+}
+
+impl GatewayMetrics {
+    pub(crate) fn new(shards: usize) -> Self {
+        let mut c = Carver::new(shards, 3);
+        Self {
+            config_generation: Level::default(),
+            reload_success: c.counter(),
+            reload_failure: c.counter(),
+            last_reload_success: Level::default(),
+            worker_panics: c.counter(),
+        }
+    }
+}
+
+/// What the operating system tells about this process and its host, asked at every scrape. What it does not tell is
+/// `None` and left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProcessFacts {
+    /// Resident memory in bytes.
+    pub rss: Option<u64>,
+    /// Processor time spent in user mode, in seconds.
+    pub cpu_seconds_user: Option<f64>,
+    /// Processor time spent in the kernel, in seconds.
+    pub cpu_seconds_system: Option<f64>,
+    /// Open file descriptors; handles on Windows.
+    pub fds: Option<u64>,
+    /// How many file descriptors may be open.
+    pub fds_limit: Option<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// When the process began: seconds since 1970, UTC.
+    pub start_time_seconds: Option<f64>,
+    /// Processor time of the host in user mode, all processors together, in seconds.
+    pub host_cpu_seconds_user: Option<f64>,
+    /// Processor time of the host in the kernel, interrupts included, in seconds.
+    pub host_cpu_seconds_system: Option<f64>,
+    /// Idle time of the host's processors, waiting for disks included, in seconds.
+    pub host_cpu_seconds_idle: Option<f64>,
+    /// Memory of the host in bytes.
+    pub host_memory_total: Option<u64>,
+    /// Memory of the host that could be had without swapping, in bytes.
+    pub host_memory_available: Option<u64>,
+}
+
+/// A count kept elsewhere (the access log) and shown with the metrics.
+pub(crate) type SharedCount = Arc<AtomicU64>;

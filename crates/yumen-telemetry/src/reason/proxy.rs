@@ -1,0 +1,190 @@
+//! Codes of the data path, in the order a connection walks it.
+
+super::declare! {
+    TOO_MANY_CONNECTIONS = "too_many_connections" Us Accept 0
+        "the listener had as many connections open as it may have",
+        "more clients than the limit allows, or clients that keep idle connections open",
+        "raise the listener's connection limit, or shorten its idle timeout";
+    IP_DENIED = "ip_denied" Client Middleware 403
+        "the client's address is not allowed",
+        "an allow or deny list names the address, or does not name it",
+        "check the lists; behind another proxy, check that it is trusted to name the client's address";
+    DRAINING = "draining" Us Accept 503
+        "the gateway is shutting down and takes nothing new",
+        "a stop was asked for while the client still sent requests",
+        "let the load balancer in front watch /readyz and wait before it stops the process";
+    INTERNAL = "internal" Us Middleware 500
+        "the gateway failed by a defect of its own",
+        "a panic, which the process log shows with its place",
+        "report it with the process log and the request id";
+
+    HANDSHAKE_FAILED = "handshake_failed" Client Handshake 0
+        "TLS could not be agreed upon with the client",
+        "the client speaks no version or cipher we allow, distrusts the certificate, or is a scanner",
+        "read the detail; if honest clients are meant, lower the listener's least TLS version or serve a certificate they trust";
+    HANDSHAKE_TIMEOUT = "handshake_timeout" Client Handshake 0
+        "the client did not finish the TLS handshake in time",
+        "a client that connects and stays silent, or a very slow network",
+        "nothing, unless honest clients are slow: then raise the handshake timeout";
+    NO_CERTIFICATE = "no_certificate" Us Handshake 0
+        "no certificate fits the server name the client asked for",
+        "the name is missing in the listener's certificates, or the client sent no name and there is no default",
+        "add a certificate for the name, or a wildcard that covers it";
+    NOT_TLS = "not_tls" Client Handshake 0
+        "the first bytes on a TLS listener were not TLS",
+        "a client that speaks plain HTTP to the TLS port",
+        "use https in the client's address, or send the client to the plain listener";
+    SNI_MISSING = "sni_missing" Client Handshake 0
+        "the client named no server, and this listener chooses by that name",
+        "an old client, or one that connects to an address instead of a name",
+        "connect by name, or configure a route for connections without a name";
+    SNI_UNKNOWN = "sni_unknown" Client Handshake 0
+        "no route of this listener is meant for the server name the client asked for",
+        "a name in DNS that the configuration does not know, or a scanner",
+        "add a route for the name";
+
+    CLIENT_HEAD_TIMEOUT = "client_head_timeout" Client Route 408
+        "the client did not send a whole request head in time",
+        "a very slow client, or one that holds connections open on purpose",
+        "nothing, unless honest clients are slow: then raise the listener's head timeout";
+    HOST_NOT_ALLOWED = "host_not_allowed" Client Route 421
+        "the request is for a host this listener does not serve",
+        "a name in DNS that the configuration does not know, or a scanner",
+        "add a route for the host";
+    ABSOLUTE_FORM_REFUSED = "absolute_form_refused" Client Route 400
+        "the request line holds a whole URL, as one sends it to a forward proxy",
+        "a client that takes the gateway for a forward proxy",
+        "remove the proxy setting of the client";
+    CONNECT_METHOD_REFUSED = "connect_method_refused" Client Route 405
+        "the method CONNECT is not served here",
+        "a client that takes the gateway for a forward proxy, or a scanner",
+        "remove the proxy setting of the client";
+    MISDIRECTED_REQUEST = "misdirected_request" Client Route 421
+        "the request is for another host than the one the TLS handshake named",
+        "a client that reuses a connection for a host with another certificate or other TLS settings",
+        "nothing: clients repeat it on a new connection; else align Host and server name";
+    NO_ROUTE = "no_route" Us Route 404
+        "no route met the request",
+        "host, path, method or a condition fits none of the listener's routes",
+        "ask yumen explain with the method and URL: it says why each near route did not match";
+    EXPECTATION_FAILED = "expectation_failed" Client Route 417
+        "the request expects something other than 100-continue",
+        "a client with an Expect field of its own invention",
+        "remove the Expect field in the client";
+    UPGRADE_REFUSED = "upgrade_refused" Us Route 403
+        "the route does not allow the protocol the client wants to change to",
+        "a WebSocket or other upgrade on a route that does not allow it",
+        "allow upgrades on the route";
+
+    AUTH_REQUIRED = "auth_required" Client Middleware 401
+        "the request carried no credentials",
+        "the first request of a browser, or a client without a password",
+        "send credentials; a browser does so after it asked its user";
+    AUTH_FAILED = "auth_failed" Client Middleware 401
+        "the credentials were wrong",
+        "unknown user, wrong password, or somebody guessing",
+        "correct the client's credentials or the user file";
+    BODY_TOO_LARGE = "body_too_large" Client Middleware 413
+        "the request's content is larger than the route allows",
+        "an upload beyond the body limit",
+        "raise the body limit of the route";
+
+    NO_HEALTHY_ENDPOINT = "no_healthy_endpoint" Upstream Connect 503
+        "the upstream has no endpoint that may be sent traffic",
+        "all endpoints fail their health checks, or none is configured or resolved",
+        "see yumen status for what the checks find";
+    UPSTREAM_FULL = "upstream_full" Us Connect 503
+        "the upstream had as many connections open as it may have",
+        "endpoints slower than the traffic needs, or a limit that is too low",
+        "raise the upstream's connection limit, or add endpoints";
+    RESOLVE_FAILED = "resolve_failed" Upstream Connect 502
+        "the endpoint's name could not be resolved",
+        "a wrong name, or a DNS server that does not answer",
+        "resolve the name on this host, and check the name in the configuration";
+    CONNECT_REFUSED = "connect_refused" Upstream Connect 502
+        "the endpoint refused the connection",
+        "nothing listens on its address and port: the service is down or starting",
+        "start the service, or correct the address";
+    CONNECT_TIMEOUT = "connect_timeout" Upstream Connect 504
+        "the endpoint did not accept the connection in time",
+        "a firewall that swallows packets, a host that is down, or a full accept queue",
+        "reach the address from this host by other means; check firewalls and the endpoint's load";
+    CONNECT_UNREACHABLE = "connect_unreachable" Upstream Connect 502
+        "there is no way to the endpoint's address",
+        "a missing route, a network that is down, or an address of another network",
+        "check the routes of this host and the address";
+    OUT_OF_PORTS = "out_of_ports" Us Connect 503
+        "the host has no local port left for a connection to this endpoint",
+        "very many short connections to one address",
+        "let connections be reused, add endpoints, or widen the host's range of ephemeral ports";
+    CONNECT_FAILED = "connect_failed" Upstream Connect 502
+        "the connection to the endpoint failed for another reason",
+        "the detail holds the operating system's words",
+        "read the detail; a limit of open files is a frequent one";
+    TLS_TO_ENDPOINT_FAILED = "tls_to_endpoint_failed" Upstream Connect 502
+        "TLS could not be agreed upon with the endpoint",
+        "a certificate that is expired, for another name, or of an unknown authority; or a port that speaks no TLS",
+        "read the detail; set the upstream's authority or server name, or renew the endpoint's certificate";
+
+    CLIENT_BODY_TIMEOUT = "client_body_timeout" Client Send 408
+        "the client stopped sending its content",
+        "a client that lost its network, or holds connections open on purpose",
+        "nothing, unless honest clients are slow: then raise the listener's body timeout";
+    CLIENT_TOO_SLOW = "client_too_slow" Client Send 408
+        "the client sent its content, or read the answer, more slowly than the least rate",
+        "a very slow network, or a client that is slow on purpose",
+        "nothing, unless honest clients are slow: then lower the least rate";
+    CLIENT_GONE = "client_gone" Client Receive 0
+        "the client closed its connection before the answer was complete",
+        "a user who left, or a client whose own timeout is shorter than the answer takes",
+        "compare duration_ms with the timeout of the client";
+    CLIENT_RESET = "client_reset" Client Receive 0
+        "the client's connection was reset",
+        "a client that crashed or left, or a firewall between",
+        "nothing, unless it is frequent: then look at what stands between";
+    CLIENT_WRITE_TIMEOUT = "client_write_timeout" Client Receive 0
+        "the client stopped reading the answer",
+        "a client that lost its network, or holds connections open on purpose",
+        "nothing, unless honest clients are slow: then raise the listener's write timeout";
+
+    ENDPOINT_RESET = "endpoint_reset" Upstream Receive 502
+        "the endpoint reset the connection before its answer was complete",
+        "a service that crashed or was restarted, or a firewall between that forgot the connection",
+        "look at the service's own log at this time";
+    ENDPOINT_CLOSED_EARLY = "endpoint_closed_early" Upstream Receive 502
+        "the endpoint closed the connection before it answered",
+        "a service that was restarted, or whose keep-alive timeout is shorter than that of the upstream's pool",
+        "make the upstream's idle timeout shorter than the keep-alive timeout of the service";
+    HEAD_TIMEOUT = "head_timeout" Upstream Receive 504
+        "the endpoint did not answer in time",
+        "a service that is slow, overloaded or waits for something else",
+        "look at the service; if it may take that long, raise the upstream's head timeout";
+    BODY_IDLE_TIMEOUT = "body_idle_timeout" Upstream Receive 504
+        "the endpoint stopped sending in the middle of its answer",
+        "a service that is stuck, or streams with pauses",
+        "look at the service; if it streams with pauses, raise the upstream's idle timeout";
+    BODY_TRUNCATED = "body_truncated" Upstream Receive 502
+        "the endpoint's answer ended before all of it was sent",
+        "a service that crashed while it answered, or announces a wrong Content-Length",
+        "look at the service's own log; the client was not told that the answer is complete";
+    INVALID_ANSWER = "invalid_answer" Upstream Receive 502
+        "the endpoint's answer is not valid HTTP",
+        "a service that does not speak HTTP on this port, or breaks its rules",
+        "read the detail; check the port and whether it wants TLS";
+    UNASKED_BYTES = "unasked_bytes" Upstream Receive 502
+        "the endpoint sent bytes that belong to no request",
+        "a service that sends more than it announced, or an answer nobody asked for",
+        "report it to the makers of the service: it can mix up the answers of different users";
+    REQUEST_TIMEOUT = "request_timeout" Us Receive 504
+        "the whole exchange took longer than the route allows",
+        "a slow service, retries that used up the time, or a large transfer",
+        "compare connect_ms and head_ms with duration_ms; raise the route's timeout if that long is right";
+    UPGRADE_FAILED = "upgrade_failed" Upstream Receive 502
+        "the endpoint changed the protocol without being asked, or to another one",
+        "a service that breaks the rules of Upgrade",
+        "look at what the service answers to the Upgrade field";
+    TUNNEL_IDLE_TIMEOUT = "tunnel_idle_timeout" Us Receive 0
+        "neither side of an upgraded or relayed connection sent anything for too long",
+        "a peer that vanished, or a protocol with long silences",
+        "let the application send keep-alives, or raise the tunnel's idle timeout";
+}
