@@ -278,3 +278,6 @@ fn render_process(page: &mut Page, facts: &ProcessFacts) {
     each(&c::HOST_MEMORY_TOTAL, &[(&[], whole(facts.host_memory_total))]);
     each(&c::HOST_MEMORY_AVAILABLE, &[(&[], whole(facts.host_memory_available))]);
 }
+
+#[cfg(test)]
+mod tests;

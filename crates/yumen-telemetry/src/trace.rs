@@ -127,9 +127,10 @@ mod tests {
 
     #[test]
     fn later_version_may_be_longer_and_version_00_may_not() {
-        assert!(TraceParent::parse(format!("cc{}-what", &GOOD[2..]).as_bytes()).is_some());
-        assert!(TraceParent::parse(format!("cc{}", &GOOD[2..]).as_bytes()).is_some());
-        assert!(TraceParent::parse(format!("cc{}x", &GOOD[2..]).as_bytes()).is_none());
+        let later = GOOD.replacen("00", "cc", 1);
+        assert!(TraceParent::parse(format!("{later}-what").as_bytes()).is_some());
+        assert!(TraceParent::parse(later.as_bytes()).is_some());
+        assert!(TraceParent::parse(format!("{later}x").as_bytes()).is_none());
         assert!(TraceParent::parse(format!("{GOOD}-what").as_bytes()).is_none());
     }
 

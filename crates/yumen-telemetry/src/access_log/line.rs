@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn addresses_look_as_usual_and_mapped_ones_are_unmapped() {
-        for (text, shown) in [("10.0.200.7", "10.0.200.7"), ("2001:db8::1", "2001:db8::1"), ("::ffff:1.2.3.4", "1.2.3.4")]
+        for (text, shown) in
+            [("10.0.200.7", "10.0.200.7"), ("2001:db8::1", "2001:db8::1"), ("::ffff:1.2.3.4", "1.2.3.4")]
         {
             assert_eq!(made(|out| address(out, text.parse().unwrap())), shown);
         }
