@@ -1,0 +1,73 @@
+//! Connections to endpoints at rest, one pool per worker: no locks, and a connection never changes its thread.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use yumen_net::transport::IdleState;
+
+use super::endpoint::Endpoint;
+use crate::wire::Link;
+
+/// A connection to an endpoint between two exchanges.
+pub(crate) struct Idle {
+    pub(crate) link: Link,
+    /// How many exchanges it has carried.
+    pub(crate) served: u32,
+    since: Instant,
+}
+
+/// The connections at rest of one worker.
+#[derive(Default)]
+pub(crate) struct Pool {
+    shelves: HashMap<u64, Shelf>,
+}
+
+struct Shelf {
+    endpoint: Weak<Endpoint>,
+    idle: Vec<Idle>,
+    idle_timeout: Duration,
+}
+
+impl Pool {
+    /// The connection used last, if one is fit for use: the one used last is the least likely to have been closed.
+    pub(crate) fn take(&mut self, endpoint: &Endpoint, now: Instant) -> Option<Idle> {
+        let shelf = self.shelves.get_mut(&endpoint.id)?;
+        while let Some(mut idle) = shelf.idle.pop() {
+            endpoint.metrics_idle(-1);
+            let fresh = now.saturating_duration_since(idle.since) < shelf.idle_timeout;
+            if fresh && idle.link.transport.check_idle() == IdleState::Quiet {
+                return Some(idle);
+            }
+        }
+        None
+    }
+
+    /// Lays a connection down for the next exchange, unless the shelf is full.
+    pub(crate) fn put(&mut self, endpoint: &Arc<Endpoint>, mut link: Link, served: u32, now: Instant) {
+        let shelf = self.shelves.entry(endpoint.id).or_insert_with(|| Shelf {
+            endpoint: Arc::downgrade(endpoint),
+            idle: Vec::new(),
+            idle_timeout: endpoint.pool.idle_timeout,
+        });
+        if shelf.idle.len() < endpoint.pool.idle {
+            link.rest();
+            shelf.idle.push(Idle { link, served, since: now });
+            endpoint.metrics_idle(1);
+        }
+    }
+
+    /// Drops what is too old, closed by the endpoint, or belongs to an endpoint that is gone.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        self.shelves.retain(|_, shelf| {
+            let Some(endpoint) = shelf.endpoint.upgrade() else { return false };
+            let before = shelf.idle.len();
+            shelf.idle.retain_mut(|idle| {
+                now.saturating_duration_since(idle.since) < shelf.idle_timeout
+                    && idle.link.transport.check_idle() == IdleState::Quiet
+            });
+            endpoint.metrics_idle(shelf.idle.len() as i64 - before as i64);
+            true
+        });
+    }
+}
