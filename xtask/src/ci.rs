@@ -96,7 +96,7 @@ pub(crate) fn is_installed(name: &str) -> bool {
     std::env::split_paths(&path).chain([Path::new("/usr/sbin").into()]).any(|folder| folder.join(name).is_file())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 

@@ -17,6 +17,7 @@ struct Order {
 }
 
 /// One use of a module by another.
+#[derive(PartialEq)]
 struct Import {
     file: PathBuf,
     line: usize,
@@ -220,7 +221,9 @@ impl Search<'_> {
         let Some(to) = listed.or_else(|| self.order.reexported.get(name)) else { return };
         if to != self.module && self.order.modules.contains(to) {
             let import = Import { file: self.file.to_path_buf(), line, from: self.module.to_owned(), to: to.clone() };
-            self.imports.push(import);
+            if !self.imports.contains(&import) {
+                self.imports.push(import);
+            }
         }
     }
 }
