@@ -124,7 +124,7 @@ families! {
     PROCESS_START = "yumen_process_start_time_seconds" Gauge []
         "When this process began, in seconds since 1970.";
     HOST_CPU = "yumen_host_cpu_seconds_total" Counter ["mode"]
-        "Processor time of the host, all processors together, by mode: user, system or idle.";
+        "Processor time of the host, all processors together, by mode: busy or idle.";
     HOST_MEMORY_TOTAL = "yumen_host_memory_size_bytes" Gauge []
         "Memory of the host.";
     HOST_MEMORY_AVAILABLE = "yumen_host_memory_available_bytes" Gauge []

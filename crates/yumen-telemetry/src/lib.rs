@@ -8,14 +8,18 @@
 
 pub mod log;
 
-pub mod access_log;
-pub mod catalogue;
-mod civil;
-pub mod measures;
-pub mod metric;
-mod page;
-pub mod reason;
 pub mod registry;
+
+pub mod access_log;
+mod civil;
+
+pub mod measures;
+
+mod page;
+
+pub mod catalogue;
+pub mod metric;
+pub mod reason;
 pub mod trace;
 
 pub use access_log::{AccessLog, StreamRecord, WorkerLog};

@@ -232,11 +232,9 @@ pub struct ProcessFacts {
     pub threads: Option<u64>,
     /// When the process began: seconds since 1970, UTC.
     pub start_time_seconds: Option<f64>,
-    /// Processor time of the host in user mode, all processors together, in seconds.
-    pub host_cpu_seconds_user: Option<f64>,
-    /// Processor time of the host in the kernel, interrupts included, in seconds.
-    pub host_cpu_seconds_system: Option<f64>,
-    /// Idle time of the host's processors, waiting for disks included, in seconds.
+    /// Time the host's processors worked, all together, in seconds.
+    pub host_cpu_seconds_busy: Option<f64>,
+    /// Time the host's processors were idle, waiting for disks included, in seconds.
     pub host_cpu_seconds_idle: Option<f64>,
     /// Memory of the host in bytes.
     pub host_memory_total: Option<u64>,

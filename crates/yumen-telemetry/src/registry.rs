@@ -267,14 +267,7 @@ fn render_process(page: &mut Page, facts: &ProcessFacts) {
     each(&c::PROCESS_FDS_LIMIT, &[(&[], whole(facts.fds_limit))]);
     each(&c::PROCESS_THREADS, &[(&[], whole(facts.threads))]);
     each(&c::PROCESS_START, &[(&[], facts.start_time_seconds)]);
-    each(
-        &c::HOST_CPU,
-        &[
-            (&["user"], facts.host_cpu_seconds_user),
-            (&["system"], facts.host_cpu_seconds_system),
-            (&["idle"], facts.host_cpu_seconds_idle),
-        ],
-    );
+    each(&c::HOST_CPU, &[(&["busy"], facts.host_cpu_seconds_busy), (&["idle"], facts.host_cpu_seconds_idle)]);
     each(&c::HOST_MEMORY_TOTAL, &[(&[], whole(facts.host_memory_total))]);
     each(&c::HOST_MEMORY_AVAILABLE, &[(&[], whole(facts.host_memory_available))]);
 }
