@@ -59,6 +59,15 @@ fn page_of_reasons_explains_every_code() {
     keep_true("reasons.md", &out);
 }
 
+#[test]
+fn every_fault_of_the_parser_is_in_the_catalogue() {
+    for fault in yumen_http1::Fault::ALL {
+        let entry = reason::explain(fault.reason());
+        let entry = entry.unwrap_or_else(|| panic!("{} is not in the catalogue", fault.reason()));
+        assert!(entry.side == yumen_core::Side::Upstream || entry.status == Some(fault.status()), "{}", entry.reason);
+    }
+}
+
 fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|c| c.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()

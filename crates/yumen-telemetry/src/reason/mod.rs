@@ -82,9 +82,10 @@ mod tests {
     }
 
     #[test]
-    fn fault_of_the_client_is_never_answered_with_a_5xx() {
+    fn fault_of_the_client_is_never_blamed_on_the_server() {
         for entry in all().filter(|e| e.side == Side::Client) {
-            assert!(entry.status.is_none_or(|s| s < 500), "{}", entry.reason);
+            // 501 and 505 are what the RFCs say for codings and versions nobody here speaks.
+            assert!(entry.status.is_none_or(|s| s < 500 || s == 501 || s == 505), "{}", entry.reason);
         }
     }
 
