@@ -99,7 +99,11 @@ fn hold_one(config: &Arc<ClientConfig>, port: u16, kind: Idle) -> Result<Held> {
     let mut socket = connect(port)?;
     if kind == Idle::TlsAfterRequest {
         let name = ServerName::try_from("localhost").context("localhost is a name")?;
-        let mut stream = StreamOwned::new(ClientConnection::new(Arc::clone(config), name)?, socket);
+        let mut session = ClientConnection::new(Arc::clone(config), name)?;
+        while session.is_handshaking() {
+            session.complete_io(&mut socket).context("the TLS handshake failed")?;
+        }
+        let mut stream = StreamOwned::new(session, socket);
         exchange(&mut stream, "/small").map_err(|failure| anyhow::anyhow!("{}", failure.text()))?;
         return Ok(Held::Tls(Box::new(stream)));
     }

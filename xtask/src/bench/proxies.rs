@@ -302,7 +302,6 @@ fn caddy(site: &Site, ports: Ports, variant: Variant) -> String {
         "{{
   admin 127.0.0.1:{admin}
   auto_https off
-  persist_config off
   log default {{
     output stderr
     level ERROR
@@ -362,22 +361,26 @@ fn origin_server(port: u16, generation: usize) -> String {
     )
 }
 
+/// Said in full, because openssl's own default makes an authority, which rustls refuses as a server.
+const CERTIFICATE: &str = "\
+[req]
+distinguished_name = name
+x509_extensions = extensions
+prompt = no
+[name]
+CN = localhost
+[extensions]
+subjectAltName = DNS:localhost,IP:127.0.0.1
+basicConstraints = critical,CA:FALSE
+";
+
 /// A self-signed ECDSA P-256 certificate for `localhost` and 127.0.0.1: `cert.pem`, `key.pem`, and `both.pem` for HAProxy.
 pub(crate) fn write_certificate(folder: &Path) -> Result<()> {
     let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
-    let mut command = words([
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "30",
-    ]);
-    command.extend(words(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]));
+    let config = folder.join("certificate.cnf");
+    std::fs::write(&config, CERTIFICATE).context("cannot write certificate.cnf")?;
+    let mut command = words(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    command.extend(words(["-nodes", "-days", "30", "-config", &config.display().to_string()]));
     command.extend(words(["-keyout", &key.display().to_string(), "-out", &cert.display().to_string()]));
     output(&command, READY).context("cannot make a certificate")?;
     let both = [std::fs::read(&cert)?, std::fs::read(&key)?].concat();

@@ -89,6 +89,9 @@ impl Figure {
 
     /// Yumen's median over the better one's of nginx and HAProxy; rates are better when higher, all else when lower.
     fn ratio(&self) -> Option<f64> {
+        if self.unit == "count" {
+            return None;
+        }
         let yumen = self.median("yumen")?;
         let others = [self.median("nginx"), self.median("haproxy")].into_iter().flatten();
         let higher = self.unit.ends_with("/s");

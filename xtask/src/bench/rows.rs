@@ -44,6 +44,9 @@ pub(crate) struct Bench<'a> {
     pub(crate) report: Report,
 }
 
+/// Between one reload and the next.
+const RELOAD_GAP: Duration = Duration::from_millis(100);
+
 /// Path, kind for the load script, connections, whether over TLS.
 struct Shape(&'static str, &'static str, usize, bool);
 
@@ -188,7 +191,7 @@ impl Bench<'_> {
         let proxy = Proxy::start(self.site, product, 0)?;
         self.report.note("start", ("time to listen", "ms"), product, millis(begin.elapsed()));
         settle();
-        self.report.note("start", ("resident", "KiB"), product, proxy.server.resident());
+        self.report.note("start", ("resident (PSS)", "KiB"), product, proxy.server.resident());
         Ok(())
     }
 
@@ -230,6 +233,8 @@ impl Bench<'_> {
             } else {
                 missed += 1;
             }
+            // Without a gap HAProxy was seen to miss reloads.
+            pause(RELOAD_GAP);
         }
         let counts = load.finish();
         let failed = counts.failed() + poll_failures;
@@ -255,7 +260,7 @@ impl Bench<'_> {
                 Ok(proxy) => {
                     self.report.note(row, ("time to listen", "ms"), Product::Yumen, millis(begin.elapsed()));
                     settle();
-                    self.report.note(row, ("resident", "KiB"), Product::Yumen, proxy.server.resident());
+                    self.report.note(row, ("resident (PSS)", "KiB"), Product::Yumen, proxy.server.resident());
                     tables.push((row, route_path(count - 1), proxy));
                 }
                 Err(error) => self.report.problem(format!("routes: {row}: {error:#}")),
