@@ -1,207 +1,211 @@
-//! Request heads (RFC 9112 sections 2 and 3).
+//! Request heads (RFC 9112 3).
 
-use crate::field::{Facts, line_end, parse_fields};
-use crate::grammar::{TARGET, TOKEN, run};
-use crate::{Fault, FieldSpan, Framing, Limits, Parsed, Span, Version, is_valid_host};
+use crate::connection::Notes;
+use crate::cursor::{Cursor, Stop};
+use crate::fault::Fault;
+use crate::fields::parse_fields;
+use crate::grammar::{TARGET, find_non_token, tokens};
+use crate::head::{Framing, Limits, Parsed, TargetForm, Version};
+use crate::span::{FieldSpan, Span};
+use crate::target::{Target, is_valid_host};
 
-/// The four forms of a target (RFC 9112 section 3.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TargetForm {
-    /// `/path?query`.
-    #[default]
-    Origin,
-    /// `http://host/path?query`.
-    Absolute,
-    /// `host:port`, with CONNECT only.
-    Authority,
-    /// `*`, with OPTIONS only.
-    Asterisk,
-}
+/// Empty lines before a request line that are stepped over (RFC 9112 2.2 asks for one at least).
+const LEADING_EMPTY_LINES: usize = 2;
 
-/// A request head; its spans are ranges of the buffer that was parsed. Use it again: the field list keeps its memory.
-#[derive(Debug, Default)]
+/// A parsed request head. Reuse it: [`RequestHead::clear`] keeps the capacity of `fields`.
+///
+/// Only after [`Parsed::Complete`] do the members mean anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestHead {
-    /// The method.
+    /// The method, a token in the case it was sent.
     pub method: Span,
-    /// The whole target as received.
+    /// The request target as sent.
     pub target: Span,
-    /// Path and query of the target; empty for `http://host` without a path and for the authority form.
-    pub path: Span,
-    /// Its form.
-    pub target_form: TargetForm,
-    /// The version.
+    /// The version of the request line.
     pub version: Version,
-    /// The field lines in order.
+    /// The field lines in the order they came.
     pub fields: Vec<FieldSpan>,
-    /// How the content is delimited.
+    /// How the body ends; never [`Framing::UntilClose`]. The method plays no part in it but for CONNECT, which has none.
     pub framing: Framing,
-    /// Whether the connection outlives this exchange, as far as the client is concerned.
+    /// Whether the client lets the connection persist (RFC 9112 9.3).
     pub keep_alive: bool,
-    /// Host and port the request is for; absent only in HTTP/1.0.
+    /// Which of the four forms the target has.
+    pub target_form: TargetForm,
+    /// The validated Host value, or the authority of an absolute-form or authority-form target, which wins (RFC 9112
+    /// 3.2.2; a Host that disagrees with it is refused). `None` only in HTTP/1.0.
     pub host: Option<Span>,
-    /// `Expect: 100-continue`, HTTP/1.1.
+    /// `Expect: 100-continue` in HTTP/1.1 (RFC 9110 10.1.1).
     pub expect_continue: bool,
-    /// `Connection: upgrade` together with an `Upgrade` field, HTTP/1.1.
+    /// Connection: upgrade and an Upgrade field in HTTP/1.1 (RFC 9110 7.8).
     pub upgrade: bool,
-    /// Whether there is a field named `Connection`.
+    /// Some field is named Connection: its options name further fields to remove (RFC 9110 7.6.1).
     pub connection_options: bool,
-    /// Bytes of the head, the empty line included.
+    /// Bytes of head consumed, leading empty lines and the final empty line included.
     pub len: usize,
 }
 
-/// Parses a request head at the start of `buf`.
+impl RequestHead {
+    /// Forgets everything but the capacity.
+    pub fn clear(&mut self) {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        *self = RequestHead { fields, ..RequestHead::default() };
+    }
+
+    /// Path and query of the target. Empty for authority-form, and possibly for absolute-form, where an empty path
+    /// means `/` (RFC 9110 4.2.3) and a span that starts with `?` lacks that `/`.
+    #[must_use]
+    pub fn path_and_query(&self) -> Span {
+        match (self.target_form, self.host) {
+            (TargetForm::Absolute, Some(host)) => Span { start: host.end, end: self.target.end },
+            (TargetForm::Authority, _) => Span { start: self.target.end, end: self.target.end },
+            _ => self.target,
+        }
+    }
+}
+
+/// Parses a request head from the start of `buf`.
+///
+/// Call again with the grown buffer while the answer is [`Parsed::Partial`]; `head` is cleared by each call.
 ///
 /// # Errors
-/// A [`Fault`]: the request must be refused and the connection closed, since where the next one begins is not known.
+/// The [`Fault`] of the first byte, from left to right, that cannot be part of an acceptable head; the connection must
+/// be closed after answering [`Fault::status`].
 pub fn parse_request(buf: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<Parsed, Fault> {
-    head.fields.clear();
-    let start = leading_lines(buf);
-    let line = match line_end(buf, start)? {
-        Some((end, next)) if end - start <= limits.request_line => {
-            parse_line(buf, start, end, head)?;
-            next
-        }
-        Some(_) => return Err(Fault::RequestLineTooLong),
-        None if buf.len() - start > limits.request_line => return Err(Fault::RequestLineTooLong),
-        None => {
-            check_prefix(buf.get(start..).unwrap_or_default())?;
-            return Ok(Parsed::Partial);
-        }
-    };
-    let end = match parse_fields(buf, line, limits, &mut head.fields)? {
-        Some(end) if end <= limits.head => end,
-        None if buf.len() <= limits.head => return Ok(Parsed::Partial),
-        _ => return Err(Fault::HeadTooLarge),
-    };
-    head.len = end;
-    settle(buf, head)?;
-    Ok(Parsed::Complete)
-}
-
-/// A server ignores an empty line before a request (RFC 9112 section 2.2); two at the most, or it would never end.
-fn leading_lines(buf: &[u8]) -> usize {
-    match buf {
-        [b'\r', b'\n', b'\r', b'\n', ..] => 4,
-        [b'\r', b'\n', ..] => 2,
-        _ => 0,
+    head.clear();
+    match parse(buf, limits, head) {
+        Ok(()) => Ok(Parsed::Complete),
+        Err(stop) => stop.into_parsed(),
     }
 }
 
-/// Whether what came so far of a request line can still become one: a TLS hello sent to a plain port is told at once.
-fn check_prefix(line: &[u8]) -> Result<(), Fault> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let method = run(line, &TOKEN);
-    match line.get(method) {
-        None => Ok(()),
-        Some(b' ') if method > 0 => Ok(()),
-        Some(_) => Err(Fault::RequestLine),
+fn parse(buf: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<(), Stop> {
+    let mut cursor = Cursor::new(buf, 0, limits.head, Fault::HeadTooLarge);
+    skip_empty_lines(&mut cursor)?;
+    let (start, longest) = (cursor.pos, limits.request_line.saturating_add(2));
+    if longest < limits.head.saturating_sub(start) {
+        let mut line = Cursor::new(buf, start, start + longest, Fault::RequestLineTooLong);
+        request_line(&mut line, head)?;
+        cursor.pos = line.pos;
+    } else {
+        request_line(&mut cursor, head)?;
     }
-}
+    let target = Target::of(head.method.of(buf), head.target, buf)?;
+    head.target_form = target.form;
 
-fn parse_line(buf: &[u8], start: usize, end: usize, head: &mut RequestHead) -> Result<(), Fault> {
-    let line = buf.get(start..end).unwrap_or_default();
-    let method = run(line, &TOKEN);
-    if method == 0 {
-        return Err(Fault::Method);
+    let mut notes = Notes::new(head.version);
+    let (mut host, mut expect) = (None, false);
+    parse_fields(&mut cursor, limits.fields, &mut head.fields, |name, value, span| match name.len() {
+        4 if name.eq_ignore_ascii_case(b"host") => note_host(&mut host, &target, buf, value, span),
+        6 if name.eq_ignore_ascii_case(b"expect") => note_expect(&mut expect, notes.version, value),
+        _ => notes.note(name, value),
+    })?;
+    if host.is_none() && head.version == Version::Http11 {
+        return Err(Fault::MissingHost.into());
     }
-    if line.get(method) != Some(&b' ') {
-        return Err(if line.len() == method { Fault::RequestLine } else { Fault::Method });
+    head.framing = notes.announced();
+    if head.target_form == TargetForm::Authority && !matches!(head.framing, Framing::None | Framing::Length(0)) {
+        return Err(Fault::ConnectWithBody.into());
     }
-    let from = method + 1;
-    let target = run(line.get(from..).unwrap_or_default(), &TARGET);
-    let version = line.get(from + target..).unwrap_or_default();
-    match version.first() {
-        Some(b' ') if target > 0 => {}
-        // HTTP/0.9 ends behind the target.
-        None => return Err(Fault::VersionSyntax),
-        Some(b' ') => return Err(Fault::RequestLine),
-        Some(_) => return Err(Fault::Target),
-    }
-    head.version = parse_version(version.get(1..).unwrap_or_default())?;
-    head.method = Span::new(start, start + method);
-    head.target = Span::new(start + from, start + from + target);
+    head.host = target.authority.or(host);
+    head.keep_alive = notes.persists();
+    head.upgrade = notes.upgrades();
+    head.connection_options = notes.connection;
+    head.expect_continue = expect;
+    head.len = cursor.pos;
     Ok(())
 }
 
-/// `HTTP/1.0` or `HTTP/1.1`; anything else that is written as a version is not supported.
-pub(crate) fn parse_version(text: &[u8]) -> Result<Version, Fault> {
-    match text {
-        b"HTTP/1.1" => Ok(Version::Http11),
-        b"HTTP/1.0" => Ok(Version::Http10),
-        [b'H', b'T', b'T', b'P', b'/', a, b'.', b] if a.is_ascii_digit() && b.is_ascii_digit() => Err(Fault::Version),
-        _ => Err(Fault::VersionSyntax),
+fn skip_empty_lines(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+    let mut skipped = 0;
+    while matches!(cursor.peek()?, b'\r' | b'\n') {
+        cursor.line_end(Fault::BareCr)?;
+        skipped += 1;
+        if skipped > LEADING_EMPTY_LINES {
+            return Err(Fault::LeadingEmptyLines.into());
+        }
+    }
+    Ok(())
+}
+
+/// `method SP request-target SP HTTP-version CRLF`, nothing more.
+fn request_line(cursor: &mut Cursor<'_>, head: &mut RequestHead) -> Result<(), Stop> {
+    let start = cursor.pos;
+    cursor.pos = find_non_token(cursor.buf, start);
+    match cursor.peek()? {
+        b' ' if cursor.pos > start => {}
+        b' ' | b'\t' => return Err(Fault::RequestLineSpacing.into()),
+        _ => return Err(Fault::InvalidMethod.into()),
+    }
+    head.method = Span::new(start, cursor.pos);
+    cursor.pos += 1;
+    head.target = target(cursor)?;
+    cursor.pos += 1;
+    head.version = version(cursor)?;
+    Ok(())
+}
+
+/// The target, up to the space behind it.
+fn target(cursor: &mut Cursor<'_>) -> Result<Span, Stop> {
+    let start = cursor.pos;
+    loop {
+        while cursor.pos < cursor.buf.len() && TARGET[cursor.buf[cursor.pos] as usize] {
+            cursor.pos += 1;
+        }
+        match cursor.peek()? {
+            b' ' if cursor.pos > start => return Ok(Span::new(start, cursor.pos)),
+            b' ' | b'\t' => return Err(Fault::RequestLineSpacing.into()),
+            b'#' => return Err(Fault::FragmentInTarget.into()),
+            b'\\' if !cursor.buf[start..cursor.pos].contains(&b'?') => return Err(Fault::BackslashInPath.into()),
+            b'\\' => cursor.pos += 1,
+            b'\r' | b'\n' => {
+                cursor.line_end(Fault::BareCr)?;
+                return Err(Fault::Http09.into());
+            }
+            _ => return Err(Fault::InvalidTargetByte.into()),
+        }
     }
 }
 
-/// What the head as a whole means: target form, host, framing, connection.
-fn settle(buf: &[u8], head: &mut RequestHead) -> Result<(), Fault> {
-    let facts = Facts::read(buf, &head.fields, true)?;
-    let modern = head.version == Version::Http11;
-    if facts.coding && !modern {
-        return Err(Fault::CodingInvalid);
+/// `HTTP/1.1` or `HTTP/1.0` and the line end.
+fn version(cursor: &mut Cursor<'_>) -> Result<Version, Stop> {
+    if cursor.buf[cursor.pos..].starts_with(b"HTTP/1.1\r\n") {
+        cursor.pos += 10;
+        return Ok(Version::Http11);
     }
-    head.framing = match facts.length {
-        _ if facts.chunked => Framing::Chunked,
-        Some(length) => Framing::Length(length),
-        None => Framing::None,
-    };
-    head.keep_alive = facts.keeps_alive(head.version);
-    head.expect_continue = modern && facts.expect_continue;
-    head.upgrade = modern && facts.upgrade && facts.connection_upgrade;
-    head.connection_options = facts.connection;
-    if facts.host.is_none() && modern {
-        return Err(Fault::HostMissing);
+    if cursor.peek()? == b' ' {
+        return Err(Fault::RequestLineSpacing.into());
     }
-    if facts.host.is_some_and(|host| !is_valid_host(host.of(buf))) {
-        return Err(Fault::HostInvalid);
+    let version = cursor.version(Fault::MalformedVersion)?;
+    if matches!(cursor.peek()?, b' ' | b'\t') {
+        return Err(Fault::RequestLineSpacing.into());
     }
-    settle_target(buf, head, facts.host)
+    cursor.line_end(Fault::MalformedVersion)?;
+    version.ok_or(Stop::Fault(Fault::UnsupportedVersion))
 }
 
-fn settle_target(buf: &[u8], head: &mut RequestHead, host: Option<Span>) -> Result<(), Fault> {
-    let target = head.target.of(buf);
-    let method = head.method.of(buf);
-    head.host = host;
-    head.path = head.target;
-    head.target_form = match target {
-        _ if method == b"CONNECT" => TargetForm::Authority,
-        [b'/', ..] => TargetForm::Origin,
-        b"*" if method == b"OPTIONS" => TargetForm::Asterisk,
-        _ => TargetForm::Absolute,
-    };
-    let authority = match head.target_form {
-        TargetForm::Origin | TargetForm::Asterisk => return Ok(()),
-        TargetForm::Authority => {
-            if !target.contains(&b':') {
-                return Err(Fault::Target);
-            }
-            head.path = Span::default();
-            head.target
-        }
-        TargetForm::Absolute => {
-            let scheme = scheme_len(target).ok_or(Fault::Target)?;
-            let rest = target.get(scheme..).unwrap_or_default();
-            let len = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
-            let from = head.target.start + scheme as u32;
-            head.path = Span { start: from + len as u32, end: head.target.end };
-            // `http://host?query` has no path to route on; nobody sends it but to confuse (RFC 3986 section 6.2.3).
-            if head.path.of(buf).first() == Some(&b'?') {
-                return Err(Fault::Target);
-            }
-            Span { start: from, end: from + len as u32 }
-        }
-    };
-    if !is_valid_host(authority.of(buf)) {
-        return Err(Fault::Target);
+fn note_host(host: &mut Option<Span>, target: &Target, buf: &[u8], value: &[u8], span: Span) -> Result<(), Fault> {
+    if host.is_some() {
+        return Err(Fault::DuplicateHost);
     }
-    if host.is_some_and(|host| !host.of(buf).eq_ignore_ascii_case(authority.of(buf))) {
+    if !is_valid_host(value) {
+        return Err(Fault::InvalidHost);
+    }
+    if !target.agrees_with(value, buf) {
         return Err(Fault::HostMismatch);
     }
-    head.host = Some(authority);
+    *host = Some(span);
     Ok(())
 }
 
-fn scheme_len(target: &[u8]) -> Option<usize> {
-    let starts = |scheme: &[u8]| target.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme));
-    [&b"http://"[..], b"https://"].iter().find(|s| starts(s)).map(|s| s.len())
+/// RFC 9110 10.1.1: only 100-continue is known, and HTTP/1.0 clients cannot mean it.
+fn note_expect(expect: &mut bool, version: Version, value: &[u8]) -> Result<(), Fault> {
+    if version == Version::Http10 {
+        return Ok(());
+    }
+    if value.is_empty() || tokens(value).any(|expectation| !expectation.eq_ignore_ascii_case(b"100-continue")) {
+        return Err(Fault::UnknownExpectation);
+    }
+    *expect = true;
+    Ok(())
 }
