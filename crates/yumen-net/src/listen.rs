@@ -1,0 +1,290 @@
+//! Opening listeners and accepting from them.
+//!
+//! A [`ListenSet`] opens every socket of one address before the first accept: on Linux one per worker (`SO_REUSEPORT`),
+//! so that the kernel spreads connections and no two workers share a queue; elsewhere one socket for all
+//! ([`ListenSet::is_shared`]), from which one worker accepts and hands on. Errors name the address, the cause and the
+//! remedy, because a failed bind is the first thing a new user meets.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::os;
+pub use crate::os::{LocalListener, LocalStream};
+
+/// What makes a listener the listener it is: change any of it and the socket is opened anew.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ListenOptions {
+    /// Address and port; port 0 lets the system choose one, the same for all workers.
+    pub addr: SocketAddr,
+    /// How many finished connections may wait to be accepted, per socket. Default 4096; Linux cuts it to
+    /// `net.core.somaxconn`.
+    pub backlog: u32,
+    /// One socket per worker where the system can do it. Default true; without it one socket is shared.
+    pub reuse_port: bool,
+    /// An IPv6 wildcard takes IPv6 only. Default false: `[::]` takes IPv4 too.
+    pub v6_only: bool,
+}
+
+impl ListenOptions {
+    /// The defaults for an address.
+    pub fn new(addr: SocketAddr) -> Self {
+        Self { addr, backlog: 4096, reuse_port: true, v6_only: false }
+    }
+}
+
+/// A listener that could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}: {cause}; {remedy}")]
+pub struct ListenError {
+    /// The address asked for.
+    pub addr: SocketAddr,
+    /// What the operator should do.
+    pub remedy: String,
+    /// What the system said.
+    #[source]
+    pub cause: io::Error,
+}
+
+impl ListenError {
+    fn new(addr: SocketAddr, cause: io::Error) -> Self {
+        let port = addr.port();
+        let remedy = match cause.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("another process holds port {port}: stop it or choose another port (`ss -ltnp 'sport = :{port}'` or `netstat -abno` shows it)")
+            }
+            io::ErrorKind::PermissionDenied if os::SHARES_PORT && port < 1024 => {
+                "ports below 1024 need a right: run as a service with CAP_NET_BIND_SERVICE or choose a port from 1024 up".to_owned()
+            }
+            io::ErrorKind::PermissionDenied => format!(
+                "the system keeps port {port} for something else: look at `netsh int ipv4 show excludedportrange tcp` and `netsh http show servicestate`, or at the security policy"
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                format!("no interface of this machine has the address {}: write one that it has, or 0.0.0.0 or [::] for all", addr.ip())
+            }
+            io::ErrorKind::Unsupported => "this system has IPv6 switched off: write an IPv4 address".to_owned(),
+            _ if is_exhausted(&cause) => "raise the limit of open files (`ulimit -n`, LimitNOFILE=)".to_owned(),
+            _ if cause.raw_os_error() == Some(97) => "this system has IPv6 switched off: write an IPv4 address".to_owned(),
+            _ => "check the address and the system's log".to_owned(),
+        };
+        Self { addr, remedy, cause }
+    }
+}
+
+/// The open sockets of one address, before they are given to workers. Connections queue up in them from now on.
+#[derive(Debug)]
+pub struct ListenSet {
+    sockets: Vec<BoundListener>,
+    addr: SocketAddr,
+    shared: bool,
+}
+
+impl ListenSet {
+    /// Opens one socket per worker, or one for all where [`ListenSet::is_shared`] says so.
+    ///
+    /// Sharing a port needs the consent of both sides only, so a second copy of the program could silently take half of
+    /// the connections; therefore the port is first asked for alone.
+    ///
+    /// # Errors
+    /// [`ListenError`]; nothing stays open then.
+    pub fn open(options: &ListenOptions, workers: usize) -> Result<Self, ListenError> {
+        if options.reuse_port && os::SHARES_PORT && options.addr.port() != 0 {
+            bind(options, options.addr, false).and_then(|s| s.listen(1)).map_err(|e| ListenError::new(options.addr, e))?;
+        }
+        Self::open_beside(options, workers)
+    }
+
+    /// Like [`ListenSet::open`] but beside a listener of this very process on the same port, as when only its options
+    /// change. Not possible where the system cannot share ports: close the old one first.
+    ///
+    /// # Errors
+    /// [`ListenError`]; nothing stays open then.
+    pub fn open_beside(options: &ListenOptions, workers: usize) -> Result<Self, ListenError> {
+        let share = options.reuse_port && os::SHARES_PORT;
+        let fail = |e| ListenError::new(options.addr, e);
+        let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+        let mut addr = options.addr;
+        let mut sockets = Vec::new();
+        for _ in 0..if share { workers.max(1) } else { 1 } {
+            let socket = bind(options, addr, share).map_err(fail)?;
+            if let Some(bound) = socket.local_addr().map_err(fail)?.as_socket() {
+                addr = bound;
+            }
+            sockets.push(socket);
+        }
+        // Listening only once all are bound: none gets connections if a later one fails.
+        for socket in &sockets {
+            socket.listen(backlog).map_err(fail)?;
+        }
+        let sockets = sockets.into_iter().map(|s| BoundListener { inner: s.into() }).collect();
+        Ok(Self { sockets, addr, shared: !share && workers > 1 })
+    }
+
+    /// The address in use, with the port the system chose if 0 was asked.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// There is one socket for several workers: the one that gets it accepts and hands connections on to the others.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// The sockets, one per worker in order, or a single one if [`ListenSet::is_shared`].
+    pub fn into_listeners(self) -> Vec<BoundListener> {
+        self.sockets
+    }
+}
+
+fn bind(options: &ListenOptions, addr: SocketAddr, share: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    os::claim_port(&socket, share)?;
+    if addr.is_ipv6() {
+        // The default differs between systems, so it is always said.
+        socket.set_only_v6(options.v6_only)?;
+    }
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    Ok(socket)
+}
+
+/// An open socket on its way to its worker.
+#[derive(Debug)]
+pub struct BoundListener {
+    inner: std::net::TcpListener,
+}
+
+impl BoundListener {
+    /// A second handle on the same socket and queue.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { inner: self.inner.try_clone()? })
+    }
+}
+
+/// A socket that accepts connections on its worker.
+#[derive(Debug)]
+pub struct Listener {
+    inner: TcpListener,
+}
+
+impl Listener {
+    /// Takes the socket over into the runtime of the calling worker.
+    ///
+    /// # Errors
+    /// The runtime cannot register it.
+    pub fn start(bound: BoundListener) -> io::Result<Self> {
+        Ok(Self { inner: TcpListener::from_std(bound.inner)? })
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    /// Waits for the next connection, with `TCP_NODELAY` set. Connections that died in the queue are passed over.
+    ///
+    /// # Errors
+    /// When [`is_exhausted`], wait a little and come again: the connection stays in the queue, and trying at once would
+    /// spin. Any other error is of the listener itself.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        loop {
+            match self.inner.accept().await {
+                Ok((stream, peer)) => return Ok((prepared(stream), unmapped(peer))),
+                Err(e) if is_of_connection(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Accepts what is pending at this moment, without waiting.
+    ///
+    /// Closing one of several sockets on a port resets the connections in its queue; call this before dropping it and
+    /// serve them. Stops at the first error; `limit` bounds how many are taken, since clients go on coming.
+    pub fn drain_accept(&self, limit: usize) -> Vec<(TcpStream, SocketAddr)> {
+        // Through the socket itself, not the runtime's readiness: what came since the last turn of the loop counts too.
+        let mut taken = Vec::new();
+        while taken.len() < limit {
+            match SockRef::from(&self.inner).accept() {
+                Ok((socket, peer)) => {
+                    let stream = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket.into()));
+                    if let (Ok(stream), Some(peer)) = (stream, peer.as_socket()) {
+                        taken.push((prepared(stream), unmapped(peer)));
+                    }
+                }
+                Err(e) if is_of_connection(&e) => {}
+                Err(_) => break,
+            }
+        }
+        taken
+    }
+}
+
+/// Moves an accepted connection from the worker that accepted it to another thread; see [`ListenSet::is_shared`].
+#[derive(Debug)]
+pub struct HandedOver {
+    inner: std::net::TcpStream,
+}
+
+impl HandedOver {
+    /// Takes the connection out of the calling worker.
+    ///
+    /// # Errors
+    /// The runtime cannot let go of it.
+    pub fn pack(stream: TcpStream) -> io::Result<Self> {
+        Ok(Self { inner: stream.into_std()? })
+    }
+
+    /// Registers it with the calling worker.
+    ///
+    /// # Errors
+    /// The runtime cannot register it.
+    pub fn unpack(self) -> io::Result<TcpStream> {
+        TcpStream::from_std(self.inner)
+    }
+}
+
+/// The process or the machine is out of descriptors or memory: back off, then try again.
+pub fn is_exhausted(e: &io::Error) -> bool {
+    // EMFILE, ENFILE, ENOBUFS, ENOMEM; on Windows WSAEMFILE, WSAENOBUFS.
+    matches!(e.raw_os_error(), Some(24 | 23 | 105 | 12 | 10024 | 10055)) || e.kind() == io::ErrorKind::OutOfMemory
+}
+
+/// Errors of the connection that was about to be accepted; accept(2) lists the network errors among them.
+fn is_of_connection(e: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(
+        e.kind(),
+        K::ConnectionAborted | K::ConnectionReset | K::Interrupted | K::NetworkDown | K::NetworkUnreachable | K::HostUnreachable
+            | K::TimedOut | K::PermissionDenied
+    ) || matches!(e.raw_os_error(), Some(71 | 92 | 112 | 64 | 95))
+}
+
+fn prepared(stream: TcpStream) -> TcpStream {
+    if !os::INHERITS_NODELAY
+        && let Err(error) = stream.set_nodelay(true)
+    {
+        // The peer is gone already; the first read will say so.
+        tracing::trace!(%error, "TCP_NODELAY refused");
+    }
+    stream
+}
+
+/// A dual-stack socket shows IPv4 clients as `::ffff:1.2.3.4`; everything above expects them as what they are.
+fn unmapped(addr: SocketAddr) -> SocketAddr {
+    match addr.ip() {
+        IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or(addr, |v4| SocketAddr::new(v4.into(), addr.port())),
+        IpAddr::V4(_) => addr,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Linux.
+#![expect(unsafe_code, reason = "system calls without a safe wrapper: splice, pipe2, affinity, one socket option")]
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use socket2::Socket;
+use tokio::net::TcpStream;
+
+pub(super) use super::unix::exposure;
+use super::{HostStats, ProcessStats};
+
+/// Several sockets may listen on one port and the kernel spreads connections over them.
+pub const SHARES_PORT: bool = true;
+/// Accepted sockets take TCP_NODELAY from the listener, which saves a system call per connection.
+pub const INHERITS_NODELAY: bool = true;
+/// Readiness is told once per change (epoll, edge triggered), so it may be laid aside with data still unread.
+pub const READINESS_IS_EDGE: bool = true;
+/// Bytes can move between sockets inside the kernel.
+pub const HAS_SPLICE: bool = true;
+
+/// Asked for per pipe; an unprivileged process may get less.
+const PIPE_ROOM: libc::c_int = 1 << 20;
+/// `USER_HZ`, the unit of `/proc/*/stat`, is 100 on every architecture Rust runs on.
+const TICK: Duration = Duration::from_millis(10);
+
+pub(crate) fn claim_port(socket: &Socket, share: bool) -> io::Result<()> {
+    // A restart must not wait for old connections in TIME_WAIT; with a live listener bind still fails.
+    socket.set_reuse_address(true)?;
+    if share { socket.set_reuse_port(true) } else { Ok(()) }
+}
+
+/// With a fixed source address the port is chosen at connect, by the full four-tuple, not at bind.
+pub(crate) fn delay_source_port(fd: &impl AsRawFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the option takes an int, whose address and size are passed; the descriptor is borrowed and open.
+    let done = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+pub(super) fn pin_to_core(core: usize) -> io::Result<()> {
+    if core >= libc::CPU_SETSIZE as usize {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: cpu_set_t is plain bits, all zero is the empty set, and `core` was checked to lie within it; pid 0 is the
+    // calling thread.
+    let done = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A kernel pipe that carries bytes between two sockets.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+    /// How many bytes it can hold.
+    pub(crate) room: usize,
+}
+
+impl Pipe {
+    pub(crate) fn open() -> io::Result<Self> {
+        let mut fds: [RawFd; 2] = [-1; 2];
+        // SAFETY: pipe2 writes two descriptors into the array, which has room for two.
+        if unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: pipe2 succeeded, so both are open descriptors that nobody else owns.
+        let (read, write) = unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) };
+        // SAFETY: the descriptor is open and F_SETPIPE_SZ takes an int. Refusal keeps the default of 64 KiB.
+        let room = unsafe {
+            libc::fcntl(write.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_ROOM);
+            libc::fcntl(write.as_raw_fd(), libc::F_GETPIPE_SZ)
+        };
+        Ok(Self { read, write, room: usize::try_from(room).unwrap_or(4096) })
+    }
+}
+
+/// Moves what `from` has into the pipe; 0 is the end of the stream. The pipe must be empty, so that `WouldBlock` can only
+/// mean that the socket has nothing.
+pub(crate) fn splice_in(from: &TcpStream, pipe: &Pipe) -> io::Result<usize> {
+    splice(from.as_raw_fd(), pipe.write.as_raw_fd(), pipe.room)
+}
+
+/// Moves up to `len` bytes from the pipe into `to`.
+pub(crate) fn splice_out(pipe: &Pipe, to: &TcpStream, len: usize) -> io::Result<usize> {
+    splice(pipe.read.as_raw_fd(), to.as_raw_fd(), len)
+}
+
+fn splice(from: RawFd, to: RawFd, len: usize) -> io::Result<usize> {
+    // SAFETY: both descriptors are borrowed from live owners and no memory of ours is involved.
+    let moved = unsafe {
+        libc::splice(
+            from,
+            std::ptr::null_mut(),
+            to,
+            std::ptr::null_mut(),
+            len,
+            libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK,
+        )
+    };
+    usize::try_from(moved).map_err(|_| io::Error::last_os_error())
+}
+
+pub(super) fn process_stats() -> ProcessStats {
+    let mut stats = ProcessStats::default();
+    if let Ok(stat) = fs::read_to_string("/proc/self/stat")
+        // The command name stands in parentheses and may hold anything, so count from the last one.
+        && let Some((_, rest)) = stat.rsplit_once(')')
+    {
+        let field = |n: usize| rest.split_ascii_whitespace().nth(n - 3).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
+        stats.cpu_user = ticks(field(14));
+        stats.cpu_system = ticks(field(15));
+        stats.threads = field(20);
+        stats.rss = field(24).saturating_mul(page_size());
+    }
+    // The walk itself holds one descriptor.
+    stats.fds = fs::read_dir("/proc/self/fd").map_or(0, |dir| (dir.count() as u64).saturating_sub(1));
+    stats
+}
+
+pub(super) fn host_stats() -> HostStats {
+    let mut stats = HostStats::default();
+    if let Ok(stat) = fs::read_to_string("/proc/stat")
+        && let Some(line) = stat.lines().next()
+    {
+        // user nice system idle iowait irq softirq steal; guest time is already within user.
+        let times: Vec<u64> =
+            line.split_ascii_whitespace().skip(1).take(8).map(|v| v.parse().unwrap_or(0)).collect();
+        let total: u64 = times.iter().sum();
+        let idle: u64 = times.iter().skip(3).take(2).sum();
+        stats.cpu_total = ticks(total);
+        stats.cpu_busy = ticks(total - idle);
+    }
+    if let Ok(info) = fs::read_to_string("/proc/meminfo") {
+        let kib = |key: &str| {
+            info.lines()
+                .find_map(|l| l.strip_prefix(key))
+                .and_then(|l| l.split_ascii_whitespace().next()?.parse::<u64>().ok())
+                .unwrap_or(0)
+        };
+        stats.memory_total = kib("MemTotal:") * 1024;
+        stats.memory_available = kib("MemAvailable:") * 1024;
+    }
+    stats
+}
+
+fn ticks(n: u64) -> Duration {
+    Duration::from_millis(n.saturating_mul(TICK.as_millis() as u64))
+}
+
+fn page_size() -> u64 {
+    // SAFETY: sysconf reads a constant of the system.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}

@@ -1,0 +1,102 @@
+//! The differences between operating systems, behind one set of names. The only room with `unsafe`.
+//!
+//! Each system has one file with the same functions; callers never ask which system they are on, they ask for an ability
+//! ([`SHARES_PORT`], [`HAS_SPLICE`], [`READINESS_IS_EDGE`]) and get a plain answer.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as system;
+
+#[cfg(all(unix, not(target_os = "linux")))]
+mod other;
+#[cfg(all(unix, not(target_os = "linux")))]
+use other as system;
+
+#[cfg(unix)]
+mod unix;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as system;
+
+mod private;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub use private::create_private;
+pub use system::{HAS_SPLICE, INHERITS_NODELAY, READINESS_IS_EDGE, SHARES_PORT};
+#[cfg(unix)]
+pub use unix::{LocalListener, LocalStream};
+#[cfg(windows)]
+pub use windows::{LocalListener, LocalStream};
+
+/// Copies what a socket holds into `buf` without taking it; 0 is the end of the stream.
+pub(crate) fn peek(tcp: &tokio::net::TcpStream, buf: &mut [u8]) -> std::io::Result<usize> {
+    // SAFETY: initialised bytes are valid as possibly uninitialised ones, and `peek` only ever writes initialised bytes
+    // into the part it reports.
+    #[expect(unsafe_code, reason = "socket2 takes possibly uninitialised memory")]
+    let buf = unsafe { &mut *(std::ptr::from_mut(buf) as *mut [std::mem::MaybeUninit<u8>]) };
+    socket2::SockRef::from(tcp).peek(buf)
+}
+
+pub(crate) use system::{Pipe, claim_port, delay_source_port, splice_in, splice_out};
+
+/// Ties the calling thread to one CPU core, counted from 0.
+///
+/// # Errors
+/// What the system says, and `Unsupported` where it cannot be done; a worker runs on without it.
+pub fn pin_to_core(core: usize) -> std::io::Result<()> {
+    system::pin_to_core(core)
+}
+
+/// Says how others than the owner can reach a secret file, or `None` when they cannot.
+///
+/// The text is ready for the operator and carries the remedy. Windows keeps access in ACLs that the installer sets, so
+/// the answer there is always `None`.
+///
+/// # Errors
+/// The file's metadata cannot be read.
+pub fn exposure(path: &Path) -> std::io::Result<Option<String>> {
+    system::exposure(path)
+}
+
+/// What the process itself uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessStats {
+    /// Resident memory in bytes.
+    pub rss: u64,
+    /// CPU time spent in user mode since start.
+    pub cpu_user: Duration,
+    /// CPU time spent in the kernel since start.
+    pub cpu_system: Duration,
+    /// Open file descriptors or handles.
+    pub fds: u64,
+    /// Threads.
+    pub threads: u64,
+}
+
+/// What the machine uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostStats {
+    /// CPU time of all cores that was not idle, since boot.
+    pub cpu_busy: Duration,
+    /// CPU time of all cores, since boot.
+    pub cpu_total: Duration,
+    /// Physical memory in bytes.
+    pub memory_total: u64,
+    /// Memory that could be given out without swapping, in bytes.
+    pub memory_available: u64,
+}
+
+/// Figures of this process. What the system does not tell stays 0.
+pub fn process_stats() -> ProcessStats {
+    system::process_stats()
+}
+
+/// Figures of this machine. What the system does not tell stays 0.
+pub fn host_stats() -> HostStats {
+    system::host_stats()
+}

@@ -1,0 +1,137 @@
+//! What all Unix systems share: the local socket of the admin API and file modes.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{UnixListener, UnixStream};
+
+pub(super) fn exposure(path: &Path) -> io::Result<Option<String>> {
+    let mode = fs::metadata(path)?.mode() & 0o7777;
+    Ok((mode & 0o077 != 0).then(|| {
+        format!("{} has mode {mode:04o}, others than its owner can reach it; run `chmod 600 {}`", path.display(), path.display())
+    }))
+}
+
+/// A listener that only this machine's owner of the file can reach: a Unix socket here, a named pipe on Windows.
+#[derive(Debug)]
+pub struct LocalListener {
+    inner: UnixListener,
+    path: PathBuf,
+    /// Device and inode of our socket, so that dropping never removes a successor's.
+    file: (u64, u64),
+}
+
+impl LocalListener {
+    /// Opens a Unix socket with mode 0600. The file of a process that is gone is replaced; that of a live one is not.
+    ///
+    /// # Errors
+    /// `AddrInUse` when another process answers on it, else what the system says.
+    pub async fn open(path: &Path) -> io::Result<Self> {
+        if UnixStream::connect(path).await.is_ok() {
+            return Err(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                format!("cannot listen on {}: another process answers there; stop it or choose another path", path.display()),
+            ));
+        }
+        // Bound under a name nobody waits for and moved only once the mode is right: no moment of wider access, and a
+        // stale file is replaced in one step.
+        let mut early = path.as_os_str().to_owned();
+        early.push(format!(".{}", std::process::id()));
+        let early = PathBuf::from(early);
+        if let Err(e) = fs::remove_file(&early)
+            && e.kind() != io::ErrorKind::NotFound
+        {
+            return Err(e);
+        }
+        let explain = |e: io::Error| {
+            io::Error::new(e.kind(), format!("cannot listen on {}: {e}; check that its directory exists and is writable", path.display()))
+        };
+        let inner = UnixListener::bind(&early).map_err(explain)?;
+        fs::set_permissions(&early, fs::Permissions::from_mode(0o600))?;
+        fs::rename(&early, path).map_err(explain)?;
+        let meta = fs::symlink_metadata(path)?;
+        Ok(Self { inner, path: path.to_owned(), file: (meta.dev(), meta.ino()) })
+    }
+
+    /// Waits for the next peer.
+    ///
+    /// # Errors
+    /// What the system says; the listener stays usable.
+    pub async fn accept(&mut self) -> io::Result<LocalStream> {
+        let (stream, _) = self.inner.accept().await?;
+        Ok(LocalStream { inner: stream })
+    }
+}
+
+impl Drop for LocalListener {
+    fn drop(&mut self) {
+        if let Ok(meta) = fs::symlink_metadata(&self.path)
+            && (meta.dev(), meta.ino()) == self.file
+            && let Err(e) = fs::remove_file(&self.path)
+        {
+            tracing::debug!(path = %self.path.display(), error = %e, "the local socket stays behind");
+        }
+    }
+}
+
+/// A connection over a [`LocalListener`].
+#[derive(Debug)]
+pub struct LocalStream {
+    inner: UnixStream,
+}
+
+impl LocalStream {
+    /// Connects to a [`LocalListener`].
+    ///
+    /// # Errors
+    /// What the system says: `NotFound` and `ConnectionRefused` mean that nobody listens.
+    pub async fn connect(path: &Path) -> io::Result<Self> {
+        Ok(Self { inner: UnixStream::connect(path).await? })
+    }
+
+    /// Two connected ends, for tests and for joining parts of one process.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (a, b) = UnixStream::pair()?;
+        Ok((Self { inner: a }, Self { inner: b }))
+    }
+
+    pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner.try_read(buf)
+    }
+
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_read_ready(cx)
+    }
+}
+
+impl AsyncRead for LocalStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for LocalStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

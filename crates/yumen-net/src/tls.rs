@@ -1,0 +1,128 @@
+//! TLS on both sides: certificates by server name for listeners, verified connections to endpoints.
+//!
+//! The cryptography is aws-lc-rs, named here once ([`provider`]) and never taken from a process-wide default. Nothing in
+//! here waits for more than its own handshake, and a handshake runs in the connection's own task.
+
+mod certificate;
+mod client;
+mod server;
+mod validity;
+
+use std::io;
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::CryptoProvider;
+pub use yumen_core::TlsFacts;
+
+pub use certificate::{Certificate, CertificateError, CertificateFiles, CertificateWarning};
+pub use client::{ClientTls, ClientTlsOptions, Roots, connect};
+pub use server::{CertificateSet, ServerTls, ServerTlsOptions, handshake_server};
+
+/// The one provider of cryptography. docs/decisions/0003-tls-provider.md has the reasons.
+pub fn provider() -> Arc<CryptoProvider> {
+    // A constant in all but name: it is never changed.
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    Arc::clone(&PROVIDER)
+}
+
+/// The lowest protocol version spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246) and 1.3. The default.
+    #[default]
+    Tls12,
+    /// TLS 1.3 (RFC 8446) only.
+    Tls13,
+}
+
+impl TlsVersion {
+    fn and_above(self) -> &'static [&'static rustls::SupportedProtocolVersion] {
+        static BOTH: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
+        match self {
+            Self::Tls12 => &BOTH,
+            Self::Tls13 => BOTH.split_at(1).0,
+        }
+    }
+}
+
+/// A TLS configuration or handshake that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The settings contradict each other or what the provider can do.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(String),
+    /// The handshake with a client failed; mostly the client's doing.
+    #[error("TLS handshake with the client failed: {0}")]
+    Client(String),
+    /// The handshake with an endpoint failed: its certificate, its versions, or ours.
+    #[error("TLS handshake with endpoint {name} failed: {cause}")]
+    Endpoint {
+        /// The name its certificate must have.
+        name: String,
+        /// What is wrong and what to do.
+        cause: String,
+    },
+    /// The connection broke during the handshake.
+    #[error("connection lost during the TLS handshake: {0}")]
+    Io(#[source] io::Error),
+}
+
+fn facts(common: &rustls::CommonState, sni: Option<&str>) -> TlsFacts {
+    TlsFacts {
+        sni: sni.map(Into::into),
+        alpn: common.alpn_protocol().map(|p| String::from_utf8_lossy(p).into()),
+        version: match common.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            _ => "",
+        },
+        cipher: common.negotiated_cipher_suite().and_then(|s| s.suite().as_str()).unwrap_or(""),
+        resumed: common.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+    }
+}
+
+/// A rustls error in the words of an operator.
+fn explain(e: &rustls::Error) -> String {
+    use rustls::{AlertDescription as A, CertificateError as C, Error as E};
+    match e {
+        E::InvalidCertificate(C::NotValidForNameContext { presented, .. }) => {
+            let names = if presented.is_empty() { "no name at all".to_owned() } else { presented.join(", ") };
+            format!("its certificate is for {names}; ask for one of these by `server_name` or correct the certificate")
+        }
+        E::InvalidCertificate(C::NotValidForName) => {
+            "its certificate is for another name; set `server_name` or correct the certificate".to_owned()
+        }
+        E::InvalidCertificate(C::ExpiredContext { not_after, .. }) => {
+            format!("its certificate expired on {}; renew it, or correct this machine's clock", validity::date(not_after.as_secs()))
+        }
+        E::InvalidCertificate(C::Expired) => "its certificate has expired; renew it, or correct this machine's clock".to_owned(),
+        E::InvalidCertificate(C::NotValidYetContext { not_before, .. }) => {
+            format!("its certificate is valid only from {}; correct this machine's clock", validity::date(not_before.as_secs()))
+        }
+        E::InvalidCertificate(C::UnknownIssuer) => {
+            "its certificate is signed by an authority we do not know; name that authority's certificate in `ca_file`".to_owned()
+        }
+        E::InvalidCertificate(C::Other(other)) => format!("its certificate is refused: {other}"),
+        E::AlertReceived(A::UnknownCA | A::BadCertificate | A::CertificateUnknown | A::CertificateExpired) => {
+            format!("the other side does not accept our certificate ({e})")
+        }
+        E::AlertReceived(A::HandshakeFailure | A::ProtocolVersion) => {
+            format!("the other side shares no TLS version or cipher with us ({e})")
+        }
+        E::AlertReceived(A::CertificateRequired) => "the other side wants a client certificate, and none is configured".to_owned(),
+        E::AlertReceived(A::UnrecognisedName) => "the other side does not serve that server name".to_owned(),
+        E::InvalidMessage(_) => format!("what came is not TLS ({e})"),
+        other => other.to_string(),
+    }
+}
+
+fn rustls_cause(e: &io::Error) -> Option<&rustls::Error> {
+    e.get_ref()?.downcast_ref()
+}
+
+#[cfg(test)]
+mod tests;
