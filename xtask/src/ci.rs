@@ -33,7 +33,7 @@ pub(crate) fn run() -> Result<()> {
     step("sizes", sizes::run)?;
     step("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"], &[]))?;
     let strict = [("RUSTDOCFLAGS", "-D warnings")];
-    step("docs", || cargo(&["doc", "--no-deps", "--workspace", "--document-private-items", "--quiet"], &strict))?;
+    step("docs", || cargo(&["doc", "--no-deps", "--workspace", "--quiet"], &strict))?;
     step("test", || test::run(&[]))?;
     step("cargo-deny", install_deny)?;
     step("licences", || cargo(&["deny", "--log-level", "error", "check", "licenses", "bans", "sources"], &[]))?;

@@ -22,7 +22,7 @@ pub(super) fn check(root: &Path) -> Result<Vec<Complaint>> {
         .context("cannot run cargo metadata")?;
     ensure!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let mut complaints = Vec::new();
+    let mut complaints = unexplained(root)?;
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let name = package["name"].as_str().unwrap_or_default();
         let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
@@ -63,6 +63,31 @@ fn refusal(from: &str, to: &str, is_dev: bool) -> Option<&'static str> {
     let below = VOCABULARY.contains(&to) || GROUND.contains(&to);
     (!below)
         .then_some("siblings never import each other: let them meet in the yumen crate through a trait of yumen-core")
+}
+
+/// Shared dependencies without a reason in docs/dependencies.md.
+fn unexplained(root: &Path) -> Result<Vec<Complaint>> {
+    let (manifest, reasons) = (root.join("Cargo.toml"), root.join("docs/dependencies.md"));
+    let text = std::fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
+    let reasons = std::fs::read_to_string(&reasons).with_context(|| format!("cannot read {}", reasons.display()))?;
+    let explained: Vec<&str> =
+        reasons.lines().filter_map(|line| line.strip_prefix("- ")?.split_once(": ")).map(|(names, _)| names).collect();
+    let mut in_section = false;
+    let mut complaints = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        if line.starts_with('[') {
+            in_section = line == "[workspace.dependencies]";
+        }
+        let Some((key, _)) = line.split_once('=').filter(|_| in_section && !line.starts_with('#')) else { continue };
+        let name = key.trim();
+        // A renamed crate may be explained under the name it is published with.
+        let is_meant = |entry: &str| entry == name || line.contains(&format!("package = \"{entry}\""));
+        if !is_ours(name) && !explained.iter().any(|names| names.split(", ").any(is_meant)) {
+            let text = format!("{name} has no reason: add a line `- {name}: why` to docs/dependencies.md");
+            complaints.push(Complaint { file: manifest.clone(), line: index + 1, text });
+        }
+    }
+    Ok(complaints)
 }
 
 fn is_ours(name: &str) -> bool {
