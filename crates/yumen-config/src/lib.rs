@@ -1,1 +1,3 @@
-//! Configuration of Yumen: text in, a valid immutable Config or a list of diagnostics out
+//! Configuration of Yumen: text in, a valid immutable [`config::Config`] or a list of diagnostics out.
+
+pub mod config;

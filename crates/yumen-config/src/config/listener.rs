@@ -1,0 +1,209 @@
+//! Listeners: where clients connect and what they may ask for.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::{HostPattern, ListenerName, UpstreamName};
+
+/// A set of addresses and what is done with connections to them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// Its name.
+    pub name: ListenerName,
+    /// The addresses it is bound to; never empty.
+    pub bind: Vec<SocketAddr>,
+    /// What clients speak.
+    pub protocol: Protocol,
+    /// TLS ended here; `None`: plain text.
+    pub tls: Option<Tls>,
+    /// What a client may send.
+    pub limits: Limits,
+    /// How long a client may take.
+    pub timeouts: ListenerTimeouts,
+    /// Forwarding fields: which are believed and which are sent on.
+    pub forwarded: Forwarded,
+    /// What is done with a request target in absolute form (RFC 9112 section 3.2.2).
+    pub absolute_form: AbsoluteForm,
+    /// The status of the answer when no route matches; default 404.
+    pub default_status: u16,
+    /// Where connections go when no `sni` entry matches; only for `tcp` and `tls_passthrough`.
+    pub upstream: Option<UpstreamName>,
+    /// Upstreams by the server name of the client's TLS hello; only for `tls_passthrough`.
+    pub sni: Vec<(HostPattern, UpstreamName)>,
+    /// Which client addresses may connect.
+    pub access: Access,
+}
+
+/// What clients of a listener speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP, routed by request.
+    #[default]
+    Http,
+    /// Bytes, handed to one upstream.
+    Tcp,
+    /// TLS that is not ended here, handed on by server name.
+    TlsPassthrough,
+}
+
+impl Protocol {
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+            Self::TlsPassthrough => "tls_passthrough",
+        }
+    }
+}
+
+/// TLS ended at a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificates; the one that fits the server name is used, the first one when none does. Never empty.
+    pub certificates: Vec<Certificate>,
+    /// The least version; default 1.2.
+    pub min_version: TlsVersion,
+    /// Protocols offered by ALPN, best first; default `http/1.1` for `http`, none for `tcp`.
+    pub alpn: Vec<String>,
+}
+
+/// A certificate chain with its key, both PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The chain, the end entity's certificate first.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2, RFC 5246.
+    #[default]
+    V12,
+    /// TLS 1.3, RFC 8446.
+    V13,
+}
+
+/// What a client may send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the request line; default 8 KiB. Beyond it: 414.
+    pub request_line: usize,
+    /// Bytes of the whole head; default 32 KiB. Beyond it: 431.
+    pub head: usize,
+    /// Header fields; default 100. Beyond it: 431.
+    pub fields: usize,
+    /// Bytes of a request body; `None`: no limit. Beyond it: 413.
+    pub body: Option<u64>,
+    /// Connections at a time; `None`: no limit.
+    pub connections: Option<u32>,
+    /// Requests on one connection, after which it is closed; `None`: no limit.
+    pub requests_per_connection: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_line: 8 << 10,
+            head: 32 << 10,
+            fields: 100,
+            body: None,
+            connections: None,
+            requests_per_connection: None,
+        }
+    }
+}
+
+/// How long a client may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerTimeouts {
+    /// The TLS handshake, or the client's hello for `tls_passthrough`; default 10 s.
+    pub handshake: Duration,
+    /// From the first byte of a request to the end of its head; default 15 s.
+    pub head: Duration,
+    /// Between requests; default 75 s. For `tcp` and `tls_passthrough` without any byte; default 1 h.
+    pub idle: Duration,
+    /// Between two parts of a request body; default 30 s.
+    pub body_idle: Duration,
+    /// While the client takes nothing of the answer; default 30 s.
+    pub write_idle: Duration,
+    /// The least rate of a request body in bytes per second, so that trickled ones end; default 100, 0: off.
+    pub min_body_rate: u64,
+}
+
+impl ListenerTimeouts {
+    /// The defaults of a protocol, which differ in `idle`.
+    pub fn of(protocol: Protocol) -> Self {
+        let idle = if protocol == Protocol::Http { 75 } else { 3600 };
+        Self {
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(15),
+            idle: Duration::from_secs(idle),
+            body_idle: Duration::from_secs(30),
+            write_idle: Duration::from_secs(30),
+            min_body_rate: 100,
+        }
+    }
+}
+
+impl Default for ListenerTimeouts {
+    fn default() -> Self {
+        Self::of(Protocol::Http)
+    }
+}
+
+/// Forwarding fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Sources whose forwarding fields are believed; everybody else's are replaced. Default: none.
+    pub trust: Vec<IpNet>,
+    /// Which fields endpoints get; default `x_forwarded`.
+    pub emit: ForwardedEmit,
+    /// The name put in `Via` (RFC 9110 section 7.6.3); default `yumen`; `None`: no `Via`.
+    pub via: Option<String>,
+}
+
+impl Default for Forwarded {
+    fn default() -> Self {
+        Self { trust: Vec::new(), emit: ForwardedEmit::default(), via: Some("yumen".to_owned()) }
+    }
+}
+
+/// Which forwarding fields endpoints get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedEmit {
+    /// None; a client's are removed.
+    Off,
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded`, RFC 7239.
+    Forwarded,
+    /// All of them.
+    Both,
+}
+
+/// What is done with a request target in absolute form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AbsoluteForm {
+    /// Taken when its host is that of `Host`, refused otherwise.
+    #[default]
+    SameHost,
+    /// Refused.
+    Refuse,
+}
+
+/// A filter by client address: refused when in `deny`, or when `allow` is not empty and it is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Who may; empty: everybody.
+    pub allow: Vec<IpNet>,
+    /// Who may not, even when in `allow`.
+    pub deny: Vec<IpNet>,
+}

@@ -1,0 +1,131 @@
+//! Middlewares: what happens to a request and its answer on the way.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Access, MiddlewareName, Secret};
+
+/// A step on the way of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Middleware {
+    /// Its name; `route/kind` when it was written inline.
+    pub name: MiddlewareName,
+    /// What it does.
+    pub kind: MiddlewareKind,
+}
+
+/// What a middleware does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MiddlewareKind {
+    /// Gives every request an id.
+    RequestId {
+        /// The field that carries it; default `X-Request-ID`.
+        header: String,
+        /// Whose ids are taken over.
+        accept: Accept,
+    },
+    /// Changes header fields.
+    Headers {
+        /// Of the request.
+        request: FieldEdits,
+        /// Of the answer.
+        response: FieldEdits,
+    },
+    /// Changes the path.
+    Rewrite(Rewrite),
+    /// Takes this prefix off the path.
+    StripPrefix(String),
+    /// Answers with a redirect.
+    Redirect {
+        /// The value of `Location`; `{scheme}`, `{host}`, `{path}` and `{query}` are replaced.
+        to: String,
+        /// The status; default 308.
+        status: u16,
+    },
+    /// Answers with a fixed response.
+    Respond {
+        /// The status; default 200.
+        status: u16,
+        /// The body; default empty.
+        body: String,
+        /// Its type; default `text/plain; charset=utf-8`.
+        content_type: String,
+        /// More fields.
+        headers: Vec<(String, String)>,
+    },
+    /// Refuses request bodies of more than so many bytes with 413.
+    BodyLimit(u64),
+    /// Refuses clients by address with 403.
+    Ip(Access),
+    /// Asks for a name and a password, RFC 7617.
+    BasicAuth {
+        /// An htpasswd file with bcrypt or argon2 hashes.
+        file: Option<PathBuf>,
+        /// Lines of such a file, each `name:hash`.
+        users: Vec<Secret>,
+        /// What the client is told the password is for; default `restricted`.
+        realm: String,
+    },
+    /// Ends requests that take longer with 504.
+    Timeout(Duration),
+}
+
+impl MiddlewareKind {
+    /// The kind as in the configuration.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::RequestId { .. } => "request_id",
+            Self::Headers { .. } => "headers",
+            Self::Rewrite(_) => "rewrite",
+            Self::StripPrefix(_) => "strip_prefix",
+            Self::Redirect { .. } => "redirect",
+            Self::Respond { .. } => "respond",
+            Self::BodyLimit(_) => "body_limit",
+            Self::Ip(_) => "ip",
+            Self::BasicAuth { .. } => "basic_auth",
+            Self::Timeout(_) => "timeout",
+        }
+    }
+
+    /// Whether it answers every request itself, so that nothing comes after it.
+    pub fn answers(&self) -> bool {
+        matches!(self, Self::Redirect { .. } | Self::Respond { .. })
+    }
+}
+
+/// Whose request ids are taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accept {
+    /// Everybody's.
+    Always,
+    /// Those of the listener's trusted sources.
+    #[default]
+    Trusted,
+    /// Nobody's.
+    Never,
+}
+
+/// Changes of header fields, made in the order remove, set, add.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldEdits {
+    /// Fields that are replaced, or added where missing.
+    pub set: Vec<(String, String)>,
+    /// Fields that are added beside those there.
+    pub add: Vec<(String, String)>,
+    /// Fields that are removed.
+    pub remove: Vec<String>,
+}
+
+/// A change of the path; the query stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// The new path.
+    Path(String),
+    /// What matches is replaced, once.
+    Regex {
+        /// The expression.
+        regex: String,
+        /// What is put in its place; `$1` or `${name}` stand for groups.
+        replace: String,
+    },
+}

@@ -1,0 +1,46 @@
+//! The valid, typed configuration: plain immutable data with every name resolved and every default
+//! filled in. Nothing in here can be wrong; what could be was refused on the way.
+
+mod listener;
+mod middleware;
+mod names;
+mod process;
+mod route;
+mod secret;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use listener::{
+    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerTimeouts, Protocol, Tls,
+    TlsVersion,
+};
+pub use middleware::{Accept, FieldEdits, Middleware, MiddlewareKind, Rewrite};
+pub use names::{ListenerName, MiddlewareName, RouteName, UpstreamName};
+pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
+pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Route, RouteTimeouts};
+pub use secret::Secret;
+pub use upstream::{Balance, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamTimeouts, UpstreamTls};
+
+/// A whole configuration, valid and complete.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// The listeners by name.
+    pub listeners: BTreeMap<ListenerName, Arc<Listener>>,
+    /// The routes in the order of the file (the order has no meaning for matching).
+    pub routes: Vec<Arc<Route>>,
+    /// The named middlewares; inline ones live in their route only.
+    pub middlewares: BTreeMap<MiddlewareName, Arc<Middleware>>,
+    /// The upstreams by name.
+    pub upstreams: BTreeMap<UpstreamName, Arc<Upstream>>,
+    /// Workers and draining.
+    pub runtime: Runtime,
+    /// The admin endpoint; `None` when it is off.
+    pub admin: Option<Admin>,
+    /// The process log and the access log.
+    pub log: Log,
+    /// Where the last good configuration is kept; `None`: nowhere.
+    pub state_dir: Option<PathBuf>,
+}

@@ -1,0 +1,183 @@
+//! Upstreams: sets of endpoints that do the same work.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Certificate, UpstreamName};
+
+/// A set of endpoints and how they are used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    /// Its name.
+    pub name: UpstreamName,
+    /// The endpoints; never empty.
+    pub endpoints: Vec<Endpoint>,
+    /// How one is chosen.
+    pub balance: Balance,
+    /// Active checks; `None`: every endpoint counts as healthy.
+    pub health: Option<Health>,
+    /// When less than this percentage is healthy, all are used; 0..=100, default 50.
+    pub panic_threshold: u8,
+    /// Connections kept for later requests.
+    pub pool: Pool,
+    /// How long endpoints may take.
+    pub timeouts: UpstreamTimeouts,
+    /// TLS to the endpoints that use it.
+    pub tls: UpstreamTls,
+    /// How often names are resolved.
+    pub dns: Dns,
+    /// Connections at a time to each endpoint; `None`: no limit.
+    pub max_connections: Option<u32>,
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The host: a name or an IP address without brackets.
+    pub address: Box<str>,
+    /// The port.
+    pub port: u16,
+    /// Whether TLS is spoken to it.
+    pub tls: bool,
+    /// Its share, 1..=65535; default 1.
+    pub weight: u32,
+    /// As it is shown in logs and metrics: `host:port`.
+    pub text: Box<str>,
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// One after the other by weight, smoothly.
+    WeightedRoundRobin,
+    /// The one with the fewest requests.
+    LeastConnections,
+    /// The better of two, by latency and load.
+    P2cEwma,
+    /// By the client's address.
+    IpHash,
+}
+
+impl Balance {
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+            Self::WeightedRoundRobin => "weighted_round_robin",
+            Self::LeastConnections => "least_connections",
+            Self::P2cEwma => "p2c_ewma",
+            Self::IpHash => "ip_hash",
+        }
+    }
+}
+
+/// Active health checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// What is done to check.
+    pub check: HealthCheck,
+    /// Time between checks; default 5 s.
+    pub interval: Duration,
+    /// Time for one check; default 2 s.
+    pub timeout: Duration,
+    /// Good checks in a row that make an endpoint healthy; default 2.
+    pub rise: u32,
+    /// Bad checks in a row that make it unhealthy; default 3.
+    pub fall: u32,
+    /// How much the interval varies, in percent; default 10.
+    pub jitter: u8,
+}
+
+/// What a health check does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HealthCheck {
+    /// A GET request.
+    Http {
+        /// The path; default `/health`.
+        path: String,
+        /// Ranges of status codes that are good, both ends included; default 200-399.
+        expect: Vec<(u16, u16)>,
+        /// The `Host`; `None`: that of the endpoint.
+        host: Option<String>,
+    },
+    /// A connection.
+    Tcp,
+}
+
+/// Connections kept for later requests, for each endpoint and worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// How many; default 64.
+    pub idle: usize,
+    /// How long; default 60 s.
+    pub idle_timeout: Duration,
+    /// Requests on one, after which it is closed; `None`: no limit.
+    pub max_requests: Option<u32>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { idle: 64, idle_timeout: Duration::from_secs(60), max_requests: None }
+    }
+}
+
+/// How long endpoints may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// To connect, with the TLS handshake; default 5 s.
+    pub connect: Duration,
+    /// From the request's end to the head of the answer; default 60 s; `None`: no limit.
+    pub head: Option<Duration>,
+    /// Between two parts of the answer's body; default 60 s; `None`: no limit.
+    pub idle: Option<Duration>,
+    /// For the whole request; default `None`: no limit.
+    pub request: Option<Duration>,
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            head: Some(Duration::from_secs(60)),
+            idle: Some(Duration::from_secs(60)),
+            request: None,
+        }
+    }
+}
+
+/// TLS to endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The server name that is sent and verified; `None`: the endpoint's host.
+    pub sni: Option<String>,
+    /// A PEM file with the certificates that are trusted; `None`: those of the system.
+    pub ca: Option<PathBuf>,
+    /// The certificate shown to endpoints.
+    pub client: Option<Certificate>,
+    /// Whether certificates are verified; default true.
+    pub verify: bool,
+}
+
+impl Default for UpstreamTls {
+    fn default() -> Self {
+        Self { sni: None, ca: None, client: None, verify: true }
+    }
+}
+
+/// How often names are resolved: by their TTL, within these bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dns {
+    /// Not more often; default 1 s.
+    pub min: Duration,
+    /// Not less often; default 5 min.
+    pub max: Duration,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self { min: Duration::from_secs(1), max: Duration::from_secs(300) }
+    }
+}
