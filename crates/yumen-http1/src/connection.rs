@@ -15,8 +15,7 @@ pub(crate) struct Notes {
     close: bool,
     keep_alive: bool,
     upgrade_option: bool,
-    /// A field named Upgrade with a value exists.
-    pub(crate) upgrade_field: bool,
+    upgrade_field: bool,
 }
 
 impl Notes {
@@ -116,7 +115,6 @@ fn parse_content_length(value: &[u8]) -> Result<u64, Fault> {
         if !byte.is_ascii_digit() {
             return Err(Fault::MalformedContentLength);
         }
-        // One digit cannot wrap a value that was at most 2^63-1 before multiplying in 128 bits' stead: check each step.
         length = length
             .checked_mul(10)
             .and_then(|tens| tens.checked_add(u64::from(byte - b'0')))
@@ -149,8 +147,8 @@ fn check_transfer_encoding(value: &[u8]) -> Result<(), Fault> {
     }
     match seen {
         0 => Err(Fault::UnknownTransferCoding),
-        1 if last => Err(Fault::UnknownTransferCoding),
-        1 => Err(Fault::ChunkedNotLast),
+        1 if !last => Err(Fault::ChunkedNotLast),
+        1 => Err(Fault::UnknownTransferCoding),
         _ => Err(Fault::RepeatedTransferEncoding),
     }
 }

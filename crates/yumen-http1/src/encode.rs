@@ -3,7 +3,7 @@
 //! Nothing is checked in release builds but by `debug_assert!`: names, values, methods and targets come from a parser of
 //! this crate, or were checked with [`is_token`] and [`is_field_value`] where they entered.
 
-use crate::grammar::{TARGET, is_field_value, is_token};
+use crate::grammar::{TARGET, find_control, is_field_value, is_token};
 
 /// Appends `method target HTTP/1.1` and the line end.
 pub fn encode_request_line(out: &mut Vec<u8>, method: &[u8], target: &[u8]) {
@@ -18,7 +18,7 @@ pub fn encode_request_line(out: &mut Vec<u8>, method: &[u8], target: &[u8]) {
 
 /// Appends an HTTP/1.1 status line. Without `reason` it carries the canonical phrase of the status, or none; a
 /// `status` above 999 is written as 500.
-pub fn encode_status_line(out: &mut Vec<u8>, status: u16, reason: Option<&str>) {
+pub fn encode_status_line(out: &mut Vec<u8>, status: u16, reason: Option<&[u8]>) {
     if reason.is_none()
         && let Some(line) = common_status_line(status)
     {
@@ -26,12 +26,12 @@ pub fn encode_status_line(out: &mut Vec<u8>, status: u16, reason: Option<&str>) 
         return;
     }
     let status = if (100..1000).contains(&status) { status } else { 500 };
-    let reason = reason.or_else(|| canonical_reason(status)).unwrap_or_default();
-    debug_assert!(!reason.bytes().any(|byte| byte == b'\r' || byte == b'\n' || byte == 0), "reason holds a line end");
+    let reason = reason.unwrap_or_else(|| reason_phrase(status).as_bytes());
+    debug_assert!(find_control(reason, 0) == reason.len(), "reason holds a control byte");
     out.extend_from_slice(b"HTTP/1.1 ");
     encode_decimal(out, u64::from(status));
     out.push(b' ');
-    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(reason);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -49,14 +49,14 @@ pub fn encode_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// Appends a Content-Length line.
 pub fn encode_content_length(out: &mut Vec<u8>, length: u64) {
-    out.extend_from_slice(b"content-length: ");
+    out.extend_from_slice(b"Content-Length: ");
     encode_decimal(out, length);
     out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the header of a chunk of `len` bytes. A `len` of 0 appends nothing: it would end the message, for which
 /// [`encode_last_chunk`] or [`encode_trailers`] is meant.
-pub fn encode_chunk_header(out: &mut Vec<u8>, len: usize) {
+pub fn encode_chunk_header(out: &mut Vec<u8>, len: u64) {
     if len == 0 {
         return;
     }
@@ -65,7 +65,7 @@ pub fn encode_chunk_header(out: &mut Vec<u8>, len: usize) {
     let mut rest = len;
     while rest > 0 {
         at -= 1;
-        digits[at] = b"0123456789abcdef"[rest & 15];
+        digits[at] = b"0123456789abcdef"[(rest & 15) as usize];
         rest >>= 4;
     }
     out.extend_from_slice(&digits[at..]);
@@ -127,10 +127,10 @@ fn common_status_line(status: u16) -> Option<&'static [u8]> {
     })
 }
 
-/// The reason phrase that goes with a status in the IANA registry (RFC 9110 15), if it is registered.
+/// The reason phrase that goes with a status in the IANA registry (RFC 9110 15); empty when it is not registered.
 #[must_use]
-pub fn canonical_reason(status: u16) -> Option<&'static str> {
-    Some(match status {
+pub fn reason_phrase(status: u16) -> &'static str {
+    match status {
         100 => "Continue",
         101 => "Switching Protocols",
         102 => "Processing",
@@ -153,7 +153,7 @@ pub fn canonical_reason(status: u16) -> Option<&'static str> {
         305 => "Use Proxy",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
-        400..500 => return client_error_reason(status),
+        400..500 => client_error_reason(status),
         500 => "Internal Server Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",
@@ -165,12 +165,12 @@ pub fn canonical_reason(status: u16) -> Option<&'static str> {
         508 => "Loop Detected",
         510 => "Not Extended",
         511 => "Network Authentication Required",
-        _ => return None,
-    })
+        _ => "",
+    }
 }
 
-fn client_error_reason(status: u16) -> Option<&'static str> {
-    Some(match status {
+fn client_error_reason(status: u16) -> &'static str {
+    match status {
         400 => "Bad Request",
         401 => "Unauthorized",
         402 => "Payment Required",
@@ -199,6 +199,6 @@ fn client_error_reason(status: u16) -> Option<&'static str> {
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         451 => "Unavailable For Legal Reasons",
-        _ => return None,
-    })
+        _ => "",
+    }
 }

@@ -41,8 +41,8 @@ mod span;
 
 pub use chunked::{ChunkEvent, ChunkedDecoder};
 pub use encode::{
-    canonical_reason, encode_chunk_end, encode_chunk_header, encode_content_length, encode_field, encode_last_chunk,
-    encode_request_line, encode_status_line, encode_trailers,
+    encode_chunk_end, encode_chunk_header, encode_content_length, encode_field, encode_last_chunk, encode_request_line,
+    encode_status_line, encode_trailers, reason_phrase,
 };
 pub use fault::Fault;
 pub use grammar::{is_field_value, is_token, tokens};

@@ -21,6 +21,9 @@ pub struct RequestHead {
     pub method: Span,
     /// The request target as sent.
     pub target: Span,
+    /// Path and query of the target, beginning with `/`. Empty for authority-form and for an absolute-form without path,
+    /// which means `/` (RFC 9110 4.2.3); `*` for asterisk-form.
+    pub path: Span,
     /// The version of the request line.
     pub version: Version,
     /// The field lines in the order they came.
@@ -51,17 +54,6 @@ impl RequestHead {
         fields.clear();
         *self = RequestHead { fields, ..RequestHead::default() };
     }
-
-    /// Path and query of the target. Empty for authority-form, and possibly for absolute-form, where an empty path
-    /// means `/` (RFC 9110 4.2.3) and a span that starts with `?` lacks that `/`.
-    #[must_use]
-    pub fn path_and_query(&self) -> Span {
-        match (self.target_form, self.host) {
-            (TargetForm::Absolute, Some(host)) => Span { start: host.end, end: self.target.end },
-            (TargetForm::Authority, _) => Span { start: self.target.end, end: self.target.end },
-            _ => self.target,
-        }
-    }
 }
 
 /// Parses a request head from the start of `buf`.
@@ -91,7 +83,7 @@ fn parse(buf: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<(), Stop
         request_line(&mut cursor, head)?;
     }
     let target = Target::of(head.method.of(buf), head.target, buf)?;
-    head.target_form = target.form;
+    (head.target_form, head.path) = (target.form, target.path);
 
     let mut notes = Notes::new(head.version);
     let (mut host, mut expect) = (None, false);

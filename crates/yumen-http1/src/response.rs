@@ -23,7 +23,7 @@ pub struct ResponseHead {
     pub fields: Vec<FieldSpan>,
     /// How the body ends (RFC 9112 6.3); [`Framing::None`] for 1xx, 204, 304, answers to HEAD and 2xx to CONNECT.
     pub framing: Framing,
-    /// Whether the connection persists (RFC 9112 9.3); false with [`Framing::UntilClose`].
+    /// Whether the connection persists (RFC 9112 9.3); false with [`Framing::UntilClose`] and with `upgrade`.
     pub keep_alive: bool,
     /// What follows the head is no longer HTTP/1.1: 101, or 2xx to CONNECT.
     pub upgrade: bool,
@@ -77,7 +77,7 @@ fn parse(buf: &[u8], limits: &Limits, method: &[u8], head: &mut ResponseHead) ->
     parse_fields(&mut cursor, limits.fields, &mut head.fields, |name, value, _| notes.note(name, value))?;
     head.upgrade = switches(method, head.status, &notes)?;
     head.framing = framing(method, head.status, &notes)?;
-    head.keep_alive = notes.persists() && head.framing != Framing::UntilClose;
+    head.keep_alive = notes.persists() && head.framing != Framing::UntilClose && !head.upgrade;
     head.connection_options = notes.connection;
     head.len = cursor.pos;
     Ok(())
@@ -115,12 +115,8 @@ fn status_line(cursor: &mut Cursor<'_>, head: &mut ResponseHead) -> Result<(), S
 /// Whether the connection stops speaking HTTP/1.1 behind this head.
 fn switches(method: &[u8], status: u16, notes: &Notes) -> Result<bool, Fault> {
     if status == 101 {
-        // RFC 9110 15.2.2: a 101 names the protocol it switches to; HTTP/1.0 knows no 1xx.
-        return if notes.upgrade_field && notes.version == Version::Http11 {
-            Ok(true)
-        } else {
-            Err(Fault::InvalidUpgrade)
-        };
+        // RFC 9110 15.2.2 and 7.8: a 101 names the protocol it switches to; HTTP/1.0 knows no 1xx.
+        return if notes.upgrades() { Ok(true) } else { Err(Fault::InvalidUpgrade) };
     }
     Ok(method == b"CONNECT" && (200..300).contains(&status))
 }

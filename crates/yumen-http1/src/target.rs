@@ -66,6 +66,8 @@ fn is_port(port: &[u8]) -> bool {
 pub(crate) struct Target {
     pub(crate) form: TargetForm,
     pub(crate) authority: Option<Span>,
+    /// Path and query.
+    pub(crate) path: Span,
     /// The port that goes without saying in this target's scheme.
     default_port: &'static [u8],
 }
@@ -78,9 +80,9 @@ impl Target {
             return authority_form(span, target);
         }
         match target {
-            [b'/', ..] => Ok(Target { form: TargetForm::Origin, authority: None, default_port: b"" }),
+            [b'/', ..] => Ok(Target { form: TargetForm::Origin, authority: None, path: span, default_port: b"" }),
             b"*" if method == b"OPTIONS" => {
-                Ok(Target { form: TargetForm::Asterisk, authority: None, default_port: b"" })
+                Ok(Target { form: TargetForm::Asterisk, authority: None, path: span, default_port: b"" })
             }
             b"*" => Err(Fault::AsteriskWithoutOptions),
             _ => absolute_form(span, target),
@@ -111,7 +113,9 @@ fn authority_form(span: Span, target: &[u8]) -> Result<Target, Fault> {
         return Err(Fault::UserinfoInTarget);
     }
     match split_host(target) {
-        Some((_, Some(_))) => Ok(Target { form: TargetForm::Authority, authority: Some(span), default_port: b"" }),
+        Some((_, Some(_))) => {
+            Ok(Target { form: TargetForm::Authority, authority: Some(span), path: Span::default(), default_port: b"" })
+        }
         _ => Err(Fault::ConnectTarget),
     }
 }
@@ -139,6 +143,16 @@ fn absolute_form(span: Span, target: &[u8]) -> Result<Target, Fault> {
     if !is_valid_host(authority) {
         return Err(Fault::InvalidAuthority);
     }
-    let start = span.start as usize + colon + 3;
-    Ok(Target { form: TargetForm::Absolute, authority: Some(Span::new(start, start + length)), default_port })
+    if rest.get(length) == Some(&b'?') {
+        // RFC 9112 3.2.2 allows a query behind an empty path. Nobody sends it, and `?q` cannot be forwarded as it is.
+        return Err(Fault::InvalidTargetForm);
+    }
+    let start = span.start + colon as u32 + 3;
+    let end = start + length as u32;
+    Ok(Target {
+        form: TargetForm::Absolute,
+        authority: Some(Span { start, end }),
+        path: Span { start: end, end: span.end },
+        default_port,
+    })
 }
