@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut summaries = Vec::new();
     if has_nextest() {
-        summaries.push(cargo(&["nextest", "run", "--workspace", "--no-tests=pass"], arguments)?);
+        summaries.push(cargo(&["nextest", "run", "--workspace", "--no-tests=pass", "--no-fail-fast"], arguments)?);
         summaries.push(cargo(&["test", "--doc", "--workspace"], &[])?);
     } else {
         summaries.push(cargo(&["test", "--workspace", "--no-fail-fast"], arguments)?);
