@@ -80,8 +80,18 @@ fn facts(common: &rustls::CommonState, sni: Option<&str>) -> TlsFacts {
             Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
             _ => "",
         },
-        cipher: common.negotiated_cipher_suite().and_then(|s| s.suite().as_str()).unwrap_or(""),
+        cipher: common.negotiated_cipher_suite().map_or("", |s| iana_name(s.suite())),
         resumed: common.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+    }
+}
+
+/// rustls writes `TLS13_` where IANA writes `TLS_`.
+fn iana_name(suite: rustls::CipherSuite) -> &'static str {
+    match suite {
+        rustls::CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        rustls::CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        rustls::CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other.as_str().unwrap_or(""),
     }
 }
 

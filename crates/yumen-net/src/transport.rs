@@ -38,6 +38,11 @@ pub enum IdleState {
 }
 
 impl Transport {
+    /// A connection over TCP, without TLS.
+    pub fn plain(tcp: TcpStream) -> Self {
+        Self::Plain(tcp)
+    }
+
     /// Reads into `buf`; 0 is the end of the other side's stream. The socket is tried first and waited for only when it
     /// has nothing.
     ///

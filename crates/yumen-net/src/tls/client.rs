@@ -120,7 +120,7 @@ fn verifier(options: &ClientTlsOptions) -> Result<Arc<dyn ServerCertVerifier>, T
 ///
 /// # Errors
 /// [`TlsError::Endpoint`] with cause and remedy, or [`TlsError::Io`].
-pub async fn connect(tls: &ClientTls, tcp: TcpStream, host: &str) -> Result<(Transport, TlsFacts), TlsError> {
+pub async fn connect(tls: &ClientTls, host: &str, tcp: TcpStream) -> Result<(Transport, TlsFacts), TlsError> {
     let name = tls.server_name.as_deref().unwrap_or(host);
     let fail = |cause: String| TlsError::Endpoint { name: name.to_owned(), cause };
     let server_name = ServerName::try_from(name.to_owned())
