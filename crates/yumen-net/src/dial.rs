@@ -58,7 +58,9 @@ fn remedy(kind: DialErrorKind) -> &'static str {
         DialErrorKind::Refused => "; is the endpoint running and listening on that port",
         DialErrorKind::TimedOut => "; the endpoint or a firewall on the way drops the packets, or it is overloaded",
         DialErrorKind::Unreachable => "; check the address and this machine's routes",
-        DialErrorKind::OutOfPorts => "; no local ports or descriptors are left: keep more connections alive, widen the port range or raise `ulimit -n`",
+        DialErrorKind::OutOfPorts => {
+            "; no local ports or descriptors are left: keep more connections alive, widen the port range or raise `ulimit -n`"
+        }
         DialErrorKind::Other => "",
     }
 }
@@ -88,7 +90,10 @@ pub async fn connect(addr: SocketAddr, options: &DialOptions) -> Result<TcpStrea
     match rt::timeout(options.timeout, socket.connect(addr)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(e)) => Err(DialError::new(addr, e)),
-        Err(_) => Err(DialError::new(addr, io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {:?}", options.timeout)))),
+        Err(_) => Err(DialError::new(
+            addr,
+            io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {:?}", options.timeout)),
+        )),
     }
 }
 
@@ -102,7 +107,10 @@ fn socket_for(addr: SocketAddr, options: &DialOptions) -> Result<TcpSocket, Dial
     }
     if let Some(source) = options.source {
         if source.is_ipv4() != addr.is_ipv4() {
-            let e = io::Error::new(io::ErrorKind::InvalidInput, format!("its address family is not that of the source address {source}"));
+            let e = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("its address family is not that of the source address {source}"),
+            );
             return Err(fail(e));
         }
         os::delay_source_port(&socket).map_err(fail)?;

@@ -64,9 +64,8 @@ impl ListenError {
             io::ErrorKind::AddrNotAvailable => {
                 format!("no interface of this machine has the address {}: write one that it has, or 0.0.0.0 or [::] for all", addr.ip())
             }
-            io::ErrorKind::Unsupported => "this system has IPv6 switched off: write an IPv4 address".to_owned(),
             _ if is_exhausted(&cause) => "raise the limit of open files (`ulimit -n`, LimitNOFILE=)".to_owned(),
-            _ if cause.raw_os_error() == Some(97) => "this system has IPv6 switched off: write an IPv4 address".to_owned(),
+            _ if os::lacks_family(&cause) => "this system has IPv6 switched off: write an IPv4 address".to_owned(),
             _ => "check the address and the system's log".to_owned(),
         };
         Self { addr, remedy, cause }
@@ -91,7 +90,9 @@ impl ListenSet {
     /// [`ListenError`]; nothing stays open then.
     pub fn open(options: &ListenOptions, workers: usize) -> Result<Self, ListenError> {
         if options.reuse_port && os::SHARES_PORT && options.addr.port() != 0 {
-            bind(options, options.addr, false).and_then(|s| s.listen(1)).map_err(|e| ListenError::new(options.addr, e))?;
+            bind(options, options.addr, false)
+                .and_then(|s| s.listen(1))
+                .map_err(|e| ListenError::new(options.addr, e))?;
         }
         Self::open_beside(options, workers)
     }
@@ -199,7 +200,7 @@ impl Listener {
         loop {
             match self.inner.accept().await {
                 Ok((stream, peer)) => return Ok((prepared(stream), unmapped(peer))),
-                Err(e) if is_of_connection(&e) => {}
+                Err(e) if os::is_of_connection(&e) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -220,7 +221,7 @@ impl Listener {
                         taken.push((prepared(stream), unmapped(peer)));
                     }
                 }
-                Err(e) if is_of_connection(&e) => {}
+                Err(e) if os::is_of_connection(&e) => {}
                 Err(_) => break,
             }
         }
@@ -254,18 +255,7 @@ impl HandedOver {
 
 /// The process or the machine is out of descriptors or memory: back off, then try again.
 pub fn is_exhausted(e: &io::Error) -> bool {
-    // EMFILE, ENFILE, ENOBUFS, ENOMEM; on Windows WSAEMFILE, WSAENOBUFS.
-    matches!(e.raw_os_error(), Some(24 | 23 | 105 | 12 | 10024 | 10055)) || e.kind() == io::ErrorKind::OutOfMemory
-}
-
-/// Errors of the connection that was about to be accepted; accept(2) lists the network errors among them.
-fn is_of_connection(e: &io::Error) -> bool {
-    use io::ErrorKind as K;
-    matches!(
-        e.kind(),
-        K::ConnectionAborted | K::ConnectionReset | K::Interrupted | K::NetworkDown | K::NetworkUnreachable | K::HostUnreachable
-            | K::TimedOut | K::PermissionDenied
-    ) || matches!(e.raw_os_error(), Some(71 | 92 | 112 | 64 | 95))
+    os::is_exhausted(e)
 }
 
 fn prepared(stream: TcpStream) -> TcpStream {

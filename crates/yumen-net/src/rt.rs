@@ -24,6 +24,7 @@ pub fn now() -> Instant {
 }
 
 /// The present moment of the wall clock, for logs and certificates.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn wall() -> SystemTime {
     SystemTime::now()
 }

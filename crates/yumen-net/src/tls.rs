@@ -107,14 +107,23 @@ fn explain(e: &rustls::Error) -> String {
             "its certificate is for another name; set `server_name` or correct the certificate".to_owned()
         }
         E::InvalidCertificate(C::ExpiredContext { not_after, .. }) => {
-            format!("its certificate expired on {}; renew it, or correct this machine's clock", validity::date(not_after.as_secs()))
+            format!(
+                "its certificate expired on {}; renew it, or correct this machine's clock",
+                validity::date(not_after.as_secs())
+            )
         }
-        E::InvalidCertificate(C::Expired) => "its certificate has expired; renew it, or correct this machine's clock".to_owned(),
+        E::InvalidCertificate(C::Expired) => {
+            "its certificate has expired; renew it, or correct this machine's clock".to_owned()
+        }
         E::InvalidCertificate(C::NotValidYetContext { not_before, .. }) => {
-            format!("its certificate is valid only from {}; correct this machine's clock", validity::date(not_before.as_secs()))
+            format!(
+                "its certificate is valid only from {}; correct this machine's clock",
+                validity::date(not_before.as_secs())
+            )
         }
         E::InvalidCertificate(C::UnknownIssuer) => {
-            "its certificate is signed by an authority we do not know; name that authority's certificate in `ca_file`".to_owned()
+            "its certificate is signed by an authority we do not know; name that authority's certificate in `ca_file`"
+                .to_owned()
         }
         E::InvalidCertificate(C::Other(other)) => format!("its certificate is refused: {other}"),
         E::AlertReceived(A::UnknownCA | A::BadCertificate | A::CertificateUnknown | A::CertificateExpired) => {
@@ -123,7 +132,9 @@ fn explain(e: &rustls::Error) -> String {
         E::AlertReceived(A::HandshakeFailure | A::ProtocolVersion) => {
             format!("the other side shares no TLS version or cipher with us ({e})")
         }
-        E::AlertReceived(A::CertificateRequired) => "the other side wants a client certificate, and none is configured".to_owned(),
+        E::AlertReceived(A::CertificateRequired) => {
+            "the other side wants a client certificate, and none is configured".to_owned()
+        }
         E::AlertReceived(A::UnrecognisedName) => "the other side does not serve that server name".to_owned(),
         E::InvalidMessage(_) => format!("what came is not TLS ({e})"),
         other => other.to_string(),

@@ -59,7 +59,11 @@ impl Transport {
     ///
     /// # Errors
     /// As [`Transport::poll_read`].
-    pub fn poll_read_buf<B: bytes::BufMut + ?Sized>(&mut self, cx: &mut Context<'_>, buf: &mut B) -> Poll<io::Result<usize>> {
+    pub fn poll_read_buf<B: bytes::BufMut + ?Sized>(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut B,
+    ) -> Poll<io::Result<usize>> {
         // The future has no state of its own, so one per poll is the same as one kept.
         pin!(AsyncReadExt::read_buf(self, &mut &mut *buf)).poll(cx)
     }
@@ -264,7 +268,11 @@ impl AsyncWrite for Transport {
         }
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, bufs),

@@ -193,7 +193,8 @@ impl Flow {
                 Stage::Ending => return self.poll_end(cx, to),
                 Stage::Open => {}
             }
-            let moved = if self.bulk { self.poll_splice(cx, from, to, count) } else { self.poll_copy(cx, from, to, count) };
+            let moved =
+                if self.bulk { self.poll_splice(cx, from, to, count) } else { self.poll_copy(cx, from, to, count) };
             match moved {
                 Poll::Ready(Ok(n)) => bytes += n,
                 Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::Socket;
 use tokio::net::TcpStream;
 
-pub(super) use super::unix::exposure;
+pub(super) use super::unix::{exposure, is_exhausted, is_of_connection, lacks_family};
 use super::{HostStats, ProcessStats};
 
 /// Several sockets may listen on one port and the kernel spreads connections over them.
@@ -121,7 +121,8 @@ pub(super) fn process_stats() -> ProcessStats {
         // The command name stands in parentheses and may hold anything, so count from the last one.
         && let Some((_, rest)) = stat.rsplit_once(')')
     {
-        let field = |n: usize| rest.split_ascii_whitespace().nth(n - 3).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
+        let field =
+            |n: usize| rest.split_ascii_whitespace().nth(n - 3).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
         stats.cpu_user = ticks(field(14));
         stats.cpu_system = ticks(field(15));
         stats.threads = field(20);
@@ -138,8 +139,7 @@ pub(super) fn host_stats() -> HostStats {
         && let Some(line) = stat.lines().next()
     {
         // user nice system idle iowait irq softirq steal; guest time is already within user.
-        let times: Vec<u64> =
-            line.split_ascii_whitespace().skip(1).take(8).map(|v| v.parse().unwrap_or(0)).collect();
+        let times: Vec<u64> = line.split_ascii_whitespace().skip(1).take(8).map(|v| v.parse().unwrap_or(0)).collect();
         let total: u64 = times.iter().sum();
         let idle: u64 = times.iter().skip(3).take(2).sum();
         stats.cpu_total = ticks(total);
@@ -165,4 +165,35 @@ fn ticks(n: u64) -> Duration {
 fn page_size() -> u64 {
     // SAFETY: sysconf reads a constant of the system.
     u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn process_and_host_figures_are_plausible() {
+        let me = process_stats();
+        assert!(me.rss > 1 << 20 && me.threads >= 1 && me.fds >= 3, "{me:?}");
+        let host = host_stats();
+        assert!(host.memory_total > host.memory_available && host.memory_available > 0, "{host:?}");
+        assert!(host.cpu_total > host.cpu_busy && host.cpu_busy > Duration::ZERO, "{host:?}");
+    }
+
+    #[test]
+    fn thread_is_pinned_to_an_existing_core_only() {
+        std::thread::spawn(|| {
+            pin_to_core(0).unwrap();
+            assert!(pin_to_core(1 << 20).is_err());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn pipe_holds_at_least_the_default() {
+        assert!(Pipe::open().unwrap().room >= 4096);
+    }
 }

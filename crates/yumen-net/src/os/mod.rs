@@ -33,6 +33,8 @@ pub use unix::{LocalListener, LocalStream};
 #[cfg(windows)]
 pub use windows::{LocalListener, LocalStream};
 
+pub(crate) use system::{Pipe, claim_port, delay_source_port, splice_in, splice_out};
+
 /// Copies what a socket holds into `buf` without taking it; 0 is the end of the stream.
 pub(crate) fn peek(tcp: &tokio::net::TcpStream, buf: &mut [u8]) -> std::io::Result<usize> {
     // SAFETY: initialised bytes are valid as possibly uninitialised ones, and `peek` only ever writes initialised bytes
@@ -41,8 +43,6 @@ pub(crate) fn peek(tcp: &tokio::net::TcpStream, buf: &mut [u8]) -> std::io::Resu
     let buf = unsafe { &mut *(std::ptr::from_mut(buf) as *mut [std::mem::MaybeUninit<u8>]) };
     socket2::SockRef::from(tcp).peek(buf)
 }
-
-pub(crate) use system::{Pipe, claim_port, delay_source_port, splice_in, splice_out};
 
 /// Ties the calling thread to one CPU core, counted from 0.
 ///
@@ -61,6 +61,32 @@ pub fn pin_to_core(core: usize) -> std::io::Result<()> {
 /// The file's metadata cannot be read.
 pub fn exposure(path: &Path) -> std::io::Result<Option<String>> {
     system::exposure(path)
+}
+
+/// The process or the machine is out of descriptors or buffers.
+pub(crate) fn is_exhausted(e: &std::io::Error) -> bool {
+    system::is_exhausted(e) || e.kind() == std::io::ErrorKind::OutOfMemory
+}
+
+/// An error of accept that is of the connection that was about to be accepted, not of the listener.
+pub(crate) fn is_of_connection(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(
+        e.kind(),
+        K::ConnectionAborted
+            | K::ConnectionReset
+            | K::Interrupted
+            | K::NetworkDown
+            | K::NetworkUnreachable
+            | K::HostUnreachable
+            | K::TimedOut
+            | K::PermissionDenied
+    ) || system::is_of_connection(e)
+}
+
+/// The system does not speak that address family.
+pub(crate) fn lacks_family(e: &std::io::Error) -> bool {
+    system::lacks_family(e)
 }
 
 /// What the process itself uses.

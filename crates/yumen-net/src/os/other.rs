@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::Socket;
 use tokio::net::TcpStream;
 
-pub(super) use super::unix::exposure;
+pub(super) use super::unix::{exposure, is_exhausted, is_of_connection, lacks_family};
 use super::{HostStats, ProcessStats};
 
 /// `SO_REUSEPORT` exists but does not spread connections.

@@ -13,8 +13,25 @@ use tokio::net::{UnixListener, UnixStream};
 pub(super) fn exposure(path: &Path) -> io::Result<Option<String>> {
     let mode = fs::metadata(path)?.mode() & 0o7777;
     Ok((mode & 0o077 != 0).then(|| {
-        format!("{} has mode {mode:04o}, others than its owner can reach it; run `chmod 600 {}`", path.display(), path.display())
+        format!(
+            "{} has mode {mode:04o}, others than its owner can reach it; run `chmod 600 {}`",
+            path.display(),
+            path.display()
+        )
     }))
+}
+
+pub(super) fn is_exhausted(e: &io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// accept(2) passes on errors that were pending on the new connection, and says which.
+pub(super) fn is_of_connection(e: &io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::EPROTO | libc::ENOPROTOOPT | libc::EHOSTDOWN | libc::EOPNOTSUPP))
+}
+
+pub(super) fn lacks_family(e: &io::Error) -> bool {
+    e.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 /// A listener that only this machine's owner of the file can reach: a Unix socket here, a named pipe on Windows.
@@ -35,7 +52,10 @@ impl LocalListener {
         if UnixStream::connect(path).await.is_ok() {
             return Err(io::Error::new(
                 io::ErrorKind::AddrInUse,
-                format!("cannot listen on {}: another process answers there; stop it or choose another path", path.display()),
+                format!(
+                    "cannot listen on {}: another process answers there; stop it or choose another path",
+                    path.display()
+                ),
             ));
         }
         // Bound under a name nobody waits for and moved only once the mode is right: no moment of wider access, and a
@@ -49,7 +69,10 @@ impl LocalListener {
             return Err(e);
         }
         let explain = |e: io::Error| {
-            io::Error::new(e.kind(), format!("cannot listen on {}: {e}; check that its directory exists and is writable", path.display()))
+            io::Error::new(
+                e.kind(),
+                format!("cannot listen on {}: {e}; check that its directory exists and is writable", path.display()),
+            )
         };
         let inner = UnixListener::bind(&early).map_err(explain)?;
         fs::set_permissions(&early, fs::Permissions::from_mode(0o600))?;
@@ -94,15 +117,6 @@ impl LocalStream {
         Ok(Self { inner: UnixStream::connect(path).await? })
     }
 
-    /// Two connected ends, for tests and for joining parts of one process.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn pair() -> io::Result<(Self, Self)> {
-        let (a, b) = UnixStream::pair()?;
-        Ok((Self { inner: a }, Self { inner: b }))
-    }
-
     pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.inner.try_read(buf)
     }
@@ -122,7 +136,11 @@ impl AsyncWrite for LocalStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
     }
     fn is_write_vectored(&self) -> bool {
@@ -133,5 +151,58 @@ impl AsyncWrite for LocalStream {
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn local_socket_is_for_its_owner_only_and_goes_with_its_listener() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.sock");
+        let mut listener = LocalListener::open(&path).await.unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let mut client = LocalStream::connect(&path).await.unwrap();
+        let mut server = listener.accept().await.unwrap();
+        client.write_all(b"hello").await.unwrap();
+        let mut buf = [0; 5];
+        server.read_exact(&mut buf).await.unwrap();
+        assert_eq!(&buf, b"hello");
+
+        let taken = LocalListener::open(&path).await.unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn stale_socket_of_a_dead_process_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        let first = LocalListener::open(&path).await.unwrap();
+        assert!(LocalStream::connect(&path).await.is_ok());
+        // A successor's file must survive the end of its predecessor.
+        fs::remove_file(&path).unwrap();
+        let second = LocalListener::open(&path).await.unwrap();
+        drop(first);
+        assert!(LocalStream::connect(&path).await.is_ok());
+        drop(second);
+    }
+
+    #[test]
+    fn exposed_secret_is_told_with_its_remedy() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(exposure(file.path()).unwrap(), None);
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).unwrap();
+        let text = exposure(file.path()).unwrap().unwrap();
+        assert!(text.contains("mode 0644") && text.contains("chmod 600"), "{text}");
     }
 }

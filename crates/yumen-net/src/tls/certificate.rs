@@ -83,7 +83,9 @@ impl fmt::Display for CertificateWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expired { file, on } => write!(f, "{}: the certificate expired on {on}; renew it", file.display()),
-            Self::ExpiresSoon { file, on } => write!(f, "{}: the certificate expires on {on}; renew it", file.display()),
+            Self::ExpiresSoon { file, on } => {
+                write!(f, "{}: the certificate expires on {on}; renew it", file.display())
+            }
             Self::NotYetValid { file, from } => {
                 write!(f, "{}: the certificate is valid only from {from}; check this machine's clock", file.display())
             }

@@ -134,9 +134,7 @@ impl Table {
 
     /// Exact before wildcard before default. A wildcard stands for exactly one label (RFC 9525 section 6.3).
     fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let named = name.and_then(|name| {
-            self.exact.get(name).or_else(|| self.wildcard.get(name.split_once('.')?.1))
-        });
+        let named = name.and_then(|name| self.exact.get(name).or_else(|| self.wildcard.get(name.split_once('.')?.1)));
         named.or(self.default.as_ref()).cloned()
     }
 }

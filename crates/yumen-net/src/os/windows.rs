@@ -1,0 +1,309 @@
+//! Windows.
+#![expect(unsafe_code, reason = "socket option, affinity, process figures and pipe access rights have no safe wrapper")]
+
+use std::ffi::c_void;
+use std::io;
+use std::os::windows::io::AsRawSocket;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::ptr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::Socket;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::windows::named_pipe::{ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions};
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_PIPE_BUSY, FILETIME, LocalFree};
+use windows_sys::Win32::Networking::WinSock::{
+    SO_EXCLUSIVEADDRUSE, SOL_SOCKET, WSAEAFNOSUPPORT, WSAEMFILE, WSAENOBUFS, setsockopt,
+};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+};
+use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
+use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
+use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, GetCurrentThread, GetProcessHandleCount, GetProcessTimes, GetSystemTimes, SetThreadAffinityMask,
+};
+
+use super::{HostStats, ProcessStats};
+
+/// A port has one socket; one worker accepts from it and hands connections on.
+pub const SHARES_PORT: bool = false;
+/// Accepted sockets start with defaults.
+pub const INHERITS_NODELAY: bool = false;
+/// Readiness comes from AFD polls, which tell it again as long as bytes lie unread.
+pub const READINESS_IS_EDGE: bool = false;
+/// No splice.
+pub const HAS_SPLICE: bool = false;
+
+/// `SO_EXCLUSIVEADDRUSE`: otherwise another process may take the port. Never `SO_REUSEADDR`, which allows just that.
+pub(crate) fn claim_port(socket: &Socket, _share: bool) -> io::Result<()> {
+    let on: i32 = 1;
+    // SAFETY: the option takes an int, whose address and size are passed; the socket is borrowed and open.
+    let done = unsafe {
+        setsockopt(
+            socket.as_raw_socket() as usize,
+            SOL_SOCKET,
+            SO_EXCLUSIVEADDRUSE,
+            (&raw const on).cast(),
+            size_of::<i32>() as i32,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+pub(crate) fn delay_source_port<T>(_socket: &T) -> io::Result<()> {
+    Ok(())
+}
+
+pub(super) fn is_exhausted(e: &io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(WSAEMFILE | WSAENOBUFS))
+}
+
+pub(super) fn is_of_connection(_e: &io::Error) -> bool {
+    false
+}
+
+pub(super) fn lacks_family(e: &io::Error) -> bool {
+    e.raw_os_error() == Some(WSAEAFNOSUPPORT)
+}
+
+pub(super) fn pin_to_core(core: usize) -> io::Result<()> {
+    let mask = u32::try_from(core).ok().and_then(|core| 1usize.checked_shl(core)).ok_or(io::ErrorKind::InvalidInput)?;
+    // SAFETY: the pseudo handle of the calling thread is always valid.
+    let done = unsafe { SetThreadAffinityMask(GetCurrentThread(), mask) };
+    if done != 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+pub(super) fn exposure(path: &Path) -> io::Result<Option<String>> {
+    std::fs::metadata(path)?;
+    Ok(None)
+}
+
+/// Never made here.
+#[derive(Debug)]
+pub(crate) enum Pipe {}
+
+impl Pipe {
+    pub(crate) fn open() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+pub(crate) fn splice_in(_from: &TcpStream, pipe: &Pipe) -> io::Result<usize> {
+    match *pipe {}
+}
+
+pub(crate) fn splice_out(pipe: &Pipe, _to: &TcpStream, _len: usize) -> io::Result<usize> {
+    match *pipe {}
+}
+
+const NEVER: FILETIME = FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 };
+
+fn span(t: FILETIME) -> Duration {
+    // In units of 100 ns.
+    let units = u64::from(t.dwHighDateTime) << 32 | u64::from(t.dwLowDateTime);
+    Duration::from_micros(units / 10)
+}
+
+pub(super) fn process_stats() -> ProcessStats {
+    let mut stats = ProcessStats::default();
+    let (mut created, mut ended, mut kernel, mut user) = (NEVER, NEVER, NEVER, NEVER);
+    let mut handles = 0u32;
+    let mut memory = PROCESS_MEMORY_COUNTERS::default();
+    memory.cb = size_of::<PROCESS_MEMORY_COUNTERS>() as u32;
+    // SAFETY: the pseudo handle of this process is always valid, every pointer is to a live local of the type asked for,
+    // and the size passed is that of the structure.
+    unsafe {
+        let me = GetCurrentProcess();
+        if GetProcessTimes(me, &raw mut created, &raw mut ended, &raw mut kernel, &raw mut user) != 0 {
+            (stats.cpu_user, stats.cpu_system) = (span(user), span(kernel));
+        }
+        if GetProcessHandleCount(me, &raw mut handles) != 0 {
+            stats.fds = handles.into();
+        }
+        if K32GetProcessMemoryInfo(me, &raw mut memory, memory.cb) != 0 {
+            stats.rss = memory.WorkingSetSize as u64;
+        }
+    }
+    stats
+}
+
+pub(super) fn host_stats() -> HostStats {
+    let mut stats = HostStats::default();
+    let (mut idle, mut kernel, mut user) = (NEVER, NEVER, NEVER);
+    let mut memory = MEMORYSTATUSEX::default();
+    memory.dwLength = size_of::<MEMORYSTATUSEX>() as u32;
+    // SAFETY: every pointer is to a live local of the type asked for, and the structure says its size.
+    unsafe {
+        if GetSystemTimes(&raw mut idle, &raw mut kernel, &raw mut user) != 0 {
+            // Kernel time includes idle time.
+            stats.cpu_total = span(kernel) + span(user);
+            stats.cpu_busy = stats.cpu_total.saturating_sub(span(idle));
+        }
+        if GlobalMemoryStatusEx(&raw mut memory) != 0 {
+            (stats.memory_total, stats.memory_available) = (memory.ullTotalPhys, memory.ullAvailPhys);
+        }
+    }
+    stats
+}
+
+/// A listener that only the owner, the system and administrators of this machine can reach: a named pipe here, a Unix
+/// socket elsewhere.
+#[derive(Debug)]
+pub struct LocalListener {
+    /// The instance the next peer connects to; there is always one, so that no peer finds the name missing.
+    next: NamedPipeServer,
+    path: PathBuf,
+}
+
+impl LocalListener {
+    /// Opens a named pipe, `\\.\pipe\NAME`, for the owner, the system and administrators.
+    ///
+    /// # Errors
+    /// `AddrInUse` when another process has that name, else what the system says.
+    pub async fn open(path: &Path) -> io::Result<Self> {
+        if !path.as_os_str().to_string_lossy().starts_with(r"\\.\pipe\") {
+            let text = format!(
+                r"cannot listen on {}: a local listener here is a named pipe; write \\.\pipe\NAME",
+                path.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let next = instance(path, true).map_err(|e| match e.raw_os_error() {
+            Some(code) if code == ERROR_ACCESS_DENIED as i32 => {
+                let text = format!(
+                    "cannot listen on {}: another process answers there; stop it or choose another name",
+                    path.display()
+                );
+                io::Error::new(io::ErrorKind::AddrInUse, text)
+            }
+            _ => e,
+        })?;
+        Ok(Self { next, path: path.to_owned() })
+    }
+
+    /// Waits for the next peer.
+    ///
+    /// # Errors
+    /// What the system says; the listener stays usable.
+    pub async fn accept(&mut self) -> io::Result<LocalStream> {
+        self.next.connect().await?;
+        let connected = std::mem::replace(&mut self.next, instance(&self.path, false)?);
+        Ok(LocalStream { inner: Side::Server(connected) })
+    }
+}
+
+/// Owner, system and administrators: all; nobody else, nothing inherited.
+const OWNER_ONLY: &str = "D:P(A;;GA;;;OW)(A;;GA;;;SY)(A;;GA;;;BA)";
+
+fn instance(path: &Path, first: bool) -> io::Result<NamedPipeServer> {
+    let sddl: Vec<u16> = OWNER_ONLY.encode_utf16().chain([0]).collect();
+    let mut descriptor: *mut c_void = ptr::null_mut();
+    // SAFETY: the text ends with a zero and the result is written into a live local.
+    let done = unsafe {
+        ConvertStringSecurityDescriptorToSecurityDescriptorW(
+            sddl.as_ptr(),
+            SDDL_REVISION_1,
+            &raw mut descriptor,
+            ptr::null_mut(),
+        )
+    };
+    if done == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut rights = SECURITY_ATTRIBUTES {
+        nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
+        lpSecurityDescriptor: descriptor,
+        bInheritHandle: 0,
+    };
+    // SAFETY: the attributes and the descriptor they point to live until after the call, which copies them.
+    let server = unsafe {
+        ServerOptions::new()
+            .first_pipe_instance(first)
+            .reject_remote_clients(true)
+            .create_with_security_attributes_raw(path.as_os_str(), (&raw mut rights).cast())
+    };
+    // SAFETY: the descriptor was allocated by the conversion above and is not used again.
+    unsafe { LocalFree(descriptor) };
+    server
+}
+
+#[derive(Debug)]
+enum Side {
+    Server(NamedPipeServer),
+    Client(NamedPipeClient),
+}
+
+/// A connection over a [`LocalListener`].
+#[derive(Debug)]
+pub struct LocalStream {
+    inner: Side,
+}
+
+impl LocalStream {
+    /// Connects to a [`LocalListener`].
+    ///
+    /// # Errors
+    /// What the system says: `NotFound` means that nobody listens.
+    pub async fn connect(path: &Path) -> io::Result<Self> {
+        // A listener between two instances is busy for a moment.
+        for _ in 0..50 {
+            match ClientOptions::new().open(path.as_os_str()) {
+                Ok(client) => return Ok(Self { inner: Side::Client(client) }),
+                Err(e) if e.raw_os_error() == Some(ERROR_PIPE_BUSY as i32) => {
+                    crate::rt::sleep(Duration::from_millis(20)).await
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match &self.inner {
+            Side::Server(pipe) => pipe.try_read(buf),
+            Side::Client(pipe) => pipe.try_read(buf),
+        }
+    }
+
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.inner {
+            Side::Server(pipe) => pipe.poll_read_ready(cx),
+            Side::Client(pipe) => pipe.poll_read_ready(cx),
+        }
+    }
+}
+
+impl AsyncRead for LocalStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Side::Server(pipe) => Pin::new(pipe).poll_read(cx, buf),
+            Side::Client(pipe) => Pin::new(pipe).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for LocalStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.inner {
+            Side::Server(pipe) => Pin::new(pipe).poll_write(cx, buf),
+            Side::Client(pipe) => Pin::new(pipe).poll_write(cx, buf),
+        }
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Side::Server(pipe) => Pin::new(pipe).poll_flush(cx),
+            Side::Client(pipe) => Pin::new(pipe).poll_flush(cx),
+        }
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Side::Server(pipe) => Pin::new(pipe).poll_shutdown(cx),
+            Side::Client(pipe) => Pin::new(pipe).poll_shutdown(cx),
+        }
+    }
+}
