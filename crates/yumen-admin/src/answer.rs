@@ -18,7 +18,7 @@ pub(crate) struct Refusal {
     help: String,
     /// The methods that would be served; empty unless the method was the fault.
     allow: &'static str,
-    diagnostics: Option<Value>,
+    diagnostics: Option<Box<Value>>,
 }
 
 impl Refusal {
@@ -44,13 +44,13 @@ impl Refusal {
 
     /// The same refusal with diagnostics beside the words.
     pub(crate) fn with(self, diagnostics: Value) -> Self {
-        Self { diagnostics: Some(diagnostics), ..self }
+        Self { diagnostics: Some(Box::new(diagnostics)), ..self }
     }
 
     pub(crate) fn answer(self) -> Answer {
         let mut body = json!({ "error": self.error, "reason": self.reason, "help": self.help });
         if let Some(diagnostics) = self.diagnostics {
-            body["diagnostics"] = diagnostics;
+            body["diagnostics"] = *diagnostics;
         }
         let mut answer = json_answer(self.status, &body);
         if !self.allow.is_empty() {

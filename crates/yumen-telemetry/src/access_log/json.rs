@@ -69,6 +69,8 @@ fn figures(out: &mut Vec<u8>, record: &Record<'_>) {
     count(out, key!("bytes_out"), record.bytes_out);
 }
 
+// Inlined always: with the key known, its copy is a store or two instead of a call.
+#[inline(always)]
 fn string(out: &mut Vec<u8>, key: &[u8], value: &str) {
     out.extend_from_slice(key);
     out.push(b'"');
@@ -76,18 +78,21 @@ fn string(out: &mut Vec<u8>, key: &[u8], value: &str) {
     out.push(b'"');
 }
 
+#[inline(always)]
 fn present(out: &mut Vec<u8>, key: &[u8], value: &str) {
     if !value.is_empty() {
         string(out, key, value);
     }
 }
 
+#[inline(always)]
 fn optional(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
     if let Some(value) = value {
         string(out, key, value);
     }
 }
 
+#[inline(always)]
 fn count(out: &mut Vec<u8>, key: &[u8], value: u64) {
     out.extend_from_slice(key);
     number(out, value);

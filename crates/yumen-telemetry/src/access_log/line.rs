@@ -26,8 +26,19 @@ const PLAIN: [bool; 256] = {
 
 /// Appends a text escaped as in a JSON string (RFC 8259 section 7), without the quotes. No control character gets
 /// through raw, neither to a file nor to a terminal.
+#[inline]
 pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
+    // Without an early exit, so that the compiler checks many bytes at once: nearly every text is plain.
+    let is_plain = |b: &u8| (0x20..0x7f).contains(b) & (*b != b'"') & (*b != b'\\');
+    if bytes.iter().fold(true, |all, b| all & is_plain(b)) {
+        out.extend_from_slice(bytes);
+    } else {
+        escape_some(out, bytes);
+    }
+}
+
+fn escape_some(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut done = 0;
     let mut at = 0;
     while let Some(skip) = bytes[at..].iter().position(|b| !PLAIN[usize::from(*b)]) {
@@ -63,7 +74,11 @@ fn unicode_escape(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// Appends a number in decimal.
+#[inline]
 pub(super) fn number(out: &mut Vec<u8>, mut n: u64) {
+    if n < 10 {
+        return out.push(b'0' + n as u8);
+    }
     let mut text = [0; 20];
     let mut at = text.len();
     loop {

@@ -13,6 +13,9 @@ use crate::civil::WallClock;
 /// A buffer of this many bytes is handed over.
 const FULL: usize = 32 * 1024;
 
+/// Nearly every line is shorter than this, so it is written without growing the buffer on the way.
+const USUAL: usize = 1024;
+
 /// How many written buffers may wait to be used again.
 const SPARE: usize = 8;
 
@@ -76,6 +79,7 @@ impl WorkerLog {
     fn put(&self, mode: Mode, record: &Record<'_>) {
         let mut open = self.open.borrow_mut();
         let Open { buffer, lines, clock } = &mut *open;
+        buffer.reserve(USUAL);
         match mode {
             Mode::Json => json::write(buffer, record, clock),
             _ => text::write(buffer, record, clock, mode == Mode::Colour),
