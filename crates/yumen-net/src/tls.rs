@@ -121,7 +121,8 @@ fn explain(e: &rustls::Error) -> String {
                 validity::date(not_before.as_secs())
             )
         }
-        E::InvalidCertificate(C::UnknownIssuer) => {
+        // A bad signature is what an authority looks like that kept its name and changed its key.
+        E::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => {
             "its certificate is signed by an authority we do not know; name that authority's certificate in `ca_file`"
                 .to_owned()
         }
