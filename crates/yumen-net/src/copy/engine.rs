@@ -252,7 +252,7 @@ impl Flow {
                 self.stage = Stage::Ending;
                 return Poll::Ready(Ok(0));
             }
-            self.full_reads = if n == size { self.full_reads + 1 } else { 0 };
+            self.full_reads = if n == size { self.full_reads.saturating_add(1) } else { 0 };
             if self.may_splice && self.full_reads >= FULL_READS {
                 (self.bulk, self.full_reads, self.small_moves) = (true, 0, 0);
             }
