@@ -42,7 +42,19 @@ pub(crate) fn digits(out: &mut [u8], mut n: u64) {
 
 /// The wall clock since 1970; zero when the host's clock stands before that.
 pub(crate) fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    today().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The wall clock.
+#[expect(clippy::disallowed_methods, reason = "the one place of this crate; the room of the sockets is above it")]
+pub(crate) fn today() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The monotonic clock of the threads that are not workers, and of the anchor below.
+#[expect(clippy::disallowed_methods, reason = "the one place of this crate; the room of the sockets is above it")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
 /// Turns instants of the data path into wall-clock time without asking a clock: it is anchored anew at every flush, so
@@ -57,12 +69,12 @@ pub(crate) struct WallClock {
 impl WallClock {
     pub(crate) fn new() -> Self {
         let wall = since_epoch();
-        Self { anchor: Instant::now(), wall, second: wall.as_secs(), stamp: stamp(wall.as_secs()) }
+        Self { anchor: now(), wall, second: wall.as_secs(), stamp: stamp(wall.as_secs()) }
     }
 
     /// Asks the clocks.
     pub(crate) fn anchor(&mut self) {
-        (self.anchor, self.wall) = (Instant::now(), since_epoch());
+        (self.anchor, self.wall) = (now(), since_epoch());
     }
 
     /// The second and the milliseconds of an instant.

@@ -29,7 +29,7 @@ impl RotatingFile {
     pub(super) fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let facts = file.metadata()?;
-        let since = facts.created().or_else(|_| facts.modified()).unwrap_or_else(|_| SystemTime::now());
+        let since = facts.created().or_else(|_| facts.modified()).unwrap_or_else(|_| civil::today());
         let (is_regular, size) = (facts.is_file(), facts.len());
         Ok(Self { path: path.to_owned(), file, rotation, is_regular, size, since, not_before: None })
     }
@@ -43,13 +43,13 @@ impl RotatingFile {
     /// Puts the file aside when `more` bytes would be too many or it is too old. When that fails, the present file goes
     /// on.
     pub(super) fn rotate_if_due(&mut self, more: u64) {
-        if !self.is_due(more) || self.not_before.is_some_and(|t| Instant::now() < t) {
+        if !self.is_due(more) || self.not_before.is_some_and(|t| civil::now() < t) {
             return;
         }
         match self.rotate() {
             Ok(()) => self.remove_oldest(),
             Err(error) => {
-                self.not_before = Some(Instant::now() + PATIENCE);
+                self.not_before = Some(civil::now() + PATIENCE);
                 let path = self.path.display();
                 tracing::warn!(
                     "cannot rotate access log {path}: {error}; it goes on in the present file and is tried again in \
@@ -73,7 +73,7 @@ impl RotatingFile {
             other => other?,
         }
         let mut next = Self::open(&self.path, self.rotation)?;
-        next.since = SystemTime::now();
+        next.since = civil::today();
         *self = next;
         Ok(())
     }
