@@ -1,6 +1,6 @@
 //! Counters, gauges and histograms that a worker updates without meeting anybody.
 //!
-//! The metrics of one subject (a route, an upstream) share a [`Block`]: per worker one stripe of cells on cache lines of
+//! The metrics of one subject (a route, an upstream) share a block: per worker one stripe of cells on cache lines of
 //! its own, allocated by the worker that first counts into it. A route that nobody asks for costs no stripes.
 
 use std::sync::atomic::{AtomicU64, Ordering};

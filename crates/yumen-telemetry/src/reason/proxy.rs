@@ -67,6 +67,10 @@ super::declare! {
         "no route met the request",
         "host, path, method or a condition fits none of the listener's routes",
         "ask yumen explain with the method and URL: it says why each near route did not match";
+    NO_UPSTREAM = "no_upstream" Us Route 500
+        "the route has no upstream, and no middleware answered the request",
+        "a route that only redirects or answers in certain cases",
+        "give the route an upstream, or a middleware that always answers";
     EXPECTATION_FAILED = "expectation_failed" Client Route 417
         "the request expects something other than 100-continue",
         "a client with an Expect field of its own invention",
