@@ -11,7 +11,12 @@ use crate::pair;
 const BULK: usize = 64 << 20;
 
 /// Runs a relay between the far ends; what the near ends do is up to the test.
-async fn relayed(a: TcpStream, b: TcpStream, options: RelayOptions, counters: &RelayCounters) -> Result<RelayEnd, RelayError> {
+async fn relayed(
+    a: TcpStream,
+    b: TcpStream,
+    options: RelayOptions,
+    counters: &RelayCounters,
+) -> Result<RelayEnd, RelayError> {
     let (mut a, mut b) = (Transport::plain(a), Transport::plain(b));
     relay(&mut a, &mut b, &options, counters).await
 }
@@ -50,8 +55,15 @@ async fn both_ways(splice: bool) {
     let options = RelayOptions { splice, ..RelayOptions::default() };
     // The server answers only after the client has ended its side: the half-close must come through.
     let peers = tokio::spawn(async move {
-        let up = async { write_pattern(&mut client, BULK).await; read_pattern(&mut client).await };
-        let down = async { let n = read_pattern(&mut server).await; write_pattern(&mut server, BULK).await; n };
+        let up = async {
+            write_pattern(&mut client, BULK).await;
+            read_pattern(&mut client).await
+        };
+        let down = async {
+            let n = read_pattern(&mut server).await;
+            write_pattern(&mut server, BULK).await;
+            n
+        };
         tokio::join!(up, down)
     });
     let end = relayed(a, b, options, &counters).await.unwrap();

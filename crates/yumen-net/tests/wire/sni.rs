@@ -20,7 +20,10 @@ fn hello(name: Option<&str>, split: usize) -> Vec<u8> {
     let mut message = vec![1, 0];
     message.extend((body.len() as u16).to_be_bytes());
     message.extend(body);
-    message.chunks(split).flat_map(|part| [&[22, 3, 1][..], &(part.len() as u16).to_be_bytes(), part].concat()).collect()
+    message
+        .chunks(split)
+        .flat_map(|part| [&[22, 3, 1][..], &(part.len() as u16).to_be_bytes(), part].concat())
+        .collect()
 }
 
 #[test]

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use yumen_net::tls::{
-    self, Certificate, CertificateFiles, CertificateSet, ClientTls, ClientTlsOptions, Roots, ServerTls, ServerTlsOptions, TlsError,
-    TlsFacts,
+    self, Certificate, CertificateFiles, CertificateSet, ClientTls, ClientTlsOptions, Roots, ServerTls,
+    ServerTlsOptions, TlsError, TlsFacts,
 };
 use yumen_net::transport::{IdleState, Transport};
 
@@ -38,7 +38,8 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
         let cert = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
-        let files = CertificateFiles { chain: self.path(&format!("{file}.pem")), key: self.path(&format!("{file}.key")) };
+        let files =
+            CertificateFiles { chain: self.path(&format!("{file}.pem")), key: self.path(&format!("{file}.key")) };
         std::fs::write(&files.chain, cert.pem()).unwrap();
         std::fs::write(&files.key, key.serialize_pem()).unwrap();
         files
