@@ -155,7 +155,9 @@ impl ChunkedDecoder {
         match self.state {
             State::Size => self.size(byte)?,
             State::Extension(at) => {
-                self.count_extension()?;
+                if byte != b'\r' {
+                    self.count_extension()?;
+                }
                 self.extension(at, byte)?;
             }
             State::SizeLf if byte == b'\n' => self.header_complete()?,

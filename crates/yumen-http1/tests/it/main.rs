@@ -1,0 +1,36 @@
+//! What the codec reads, what it refuses and why. Section numbers are those of RFC 9112 unless they say 9110.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod chunked;
+mod cuts;
+mod generated;
+mod properties;
+mod replay;
+mod requests;
+mod responses;
+
+use yumen_http1::Fault;
+
+/// RFC section, input, the fault it must have.
+type Refused = (&'static str, &'static [u8], Fault);
+/// RFC section, input, what was read.
+type Accepted = (&'static str, &'static [u8], &'static str);
+
+/// Bytes in a form that can be read in a failure.
+fn show(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Checks every row before it fails, so that one run shows all that is wrong.
+fn check<T: PartialEq + std::fmt::Debug>(rows: impl IntoIterator<Item = (&'static str, &'static [u8], T, T)>) {
+    let wrong: Vec<String> = rows
+        .into_iter()
+        .filter(|(_, _, got, wanted)| got != wanted)
+        .map(|(section, input, got, wanted)| format!("[{section}] {}\n  got    {got:?}\n  wanted {wanted:?}", show(input)))
+        .collect();
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}

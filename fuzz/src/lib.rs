@@ -1,0 +1,3 @@
+//! What must hold for every input. The fuzz targets and the smoke test of each crate share these checks.
+
+pub mod http1;
