@@ -90,9 +90,9 @@ impl ListenSet {
     /// [`ListenError`]; nothing stays open then.
     pub fn open(options: &ListenOptions, workers: usize) -> Result<Self, ListenError> {
         if options.reuse_port && os::SHARES_PORT && options.addr.port() != 0 {
-            bind(options, options.addr, false)
-                .and_then(|s| s.listen(1))
-                .map_err(|e| ListenError::new(options.addr, e))?;
+            // Bound alone it conflicts with any socket that listens there; it does not listen itself, so that no client
+            // gets into a queue that goes away.
+            bind(options, options.addr, false).map_err(|e| ListenError::new(options.addr, e))?;
         }
         Self::open_beside(options, workers)
     }
@@ -269,7 +269,7 @@ fn prepared(stream: TcpStream) -> TcpStream {
 }
 
 /// A dual-stack socket shows IPv4 clients as `::ffff:1.2.3.4`; everything above expects them as what they are.
-fn unmapped(addr: SocketAddr) -> SocketAddr {
+pub(crate) fn unmapped(addr: SocketAddr) -> SocketAddr {
     match addr.ip() {
         IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or(addr, |v4| SocketAddr::new(v4.into(), addr.port())),
         IpAddr::V4(_) => addr,

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::listen::unmapped;
 use crate::os::{self, LocalStream};
 
 /// A connection.
@@ -175,14 +176,14 @@ impl Transport {
         matches!(self, Self::Plain(_))
     }
 
-    /// The other side's address; none for local sockets and broken connections.
+    /// The other side's address, IPv4 as such on a dual-stack listener; none for local sockets and broken connections.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.tcp()?.peer_addr().ok()
+        self.tcp()?.peer_addr().ok().map(unmapped)
     }
 
-    /// Our address; none for local sockets.
+    /// Our address, IPv4 as such on a dual-stack listener; none for local sockets.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.tcp()?.local_addr().ok()
+        self.tcp()?.local_addr().ok().map(unmapped)
     }
 }
 

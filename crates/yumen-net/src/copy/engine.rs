@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::Interest;
+use tokio::net::TcpStream;
 
 use super::{End, RelayCounters, RelayEnd, RelayError, RelayOptions};
 use crate::os::{self, Pipe};
@@ -284,7 +285,7 @@ impl Flow {
         Poll::Ready(Ok(()))
     }
 
-    /// One splice into a pipe and one out of it.
+    /// One splice into a pipe and what is needed to empty it.
     fn poll_splice(
         &mut self,
         cx: &mut Context<'_>,
@@ -294,43 +295,44 @@ impl Flow {
     ) -> Poll<Result<usize, Failure>> {
         ready!(self.poll_leftover(cx, to, count))?;
         let (Transport::Plain(source), Transport::Plain(target)) = (&*from, &*to) else {
-            self.leave_bulk();
+            self.forgo_splice();
             return Poll::Ready(Ok(0));
         };
-        let mut moved = 0;
-        if self.piped.is_none() {
-            let Some(pipe) = borrow_pipe() else {
-                // Out of descriptors: copying still works.
-                (self.bulk, self.may_splice) = (false, false);
-                return Poll::Ready(Ok(0));
-            };
-            let spliced = poll_io(cx, source, Interest::READABLE, || os::splice_in(source, &pipe));
-            match spliced {
-                Poll::Ready(Ok(n)) if n > 0 => {
-                    self.small_moves = if n < SMALL_MOVE { self.small_moves + 1 } else { 0 };
-                    self.piped = Some((pipe, n));
-                    moved = n;
-                }
-                other => {
-                    return_pipe(pipe);
-                    return match ready!(other) {
-                        Ok(_) => {
-                            self.stage = Stage::Ending;
-                            Poll::Ready(Ok(0))
-                        }
-                        Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
-                            // A socket that cannot splice, such as one with a kernel protocol on top.
-                            (self.bulk, self.may_splice) = (false, false);
-                            Poll::Ready(Ok(0))
-                        }
-                        Err(e) => Poll::Ready(Err(Failure::read(e))),
-                    };
-                }
-            }
+        let moved = if self.piped.is_none() { ready!(self.poll_into_pipe(cx, source))? } else { 0 };
+        ready!(self.poll_out_of_pipe(cx, target, count))?;
+        if self.small_moves >= SMALL_MOVES {
+            (self.bulk, self.full_reads, self.small_moves) = (false, 0, 0);
         }
+        Poll::Ready(Ok(moved))
+    }
+
+    fn poll_into_pipe(&mut self, cx: &mut Context<'_>, source: &TcpStream) -> Poll<Result<usize, Failure>> {
+        let Some(pipe) = borrow_pipe() else {
+            // Out of descriptors: copying still works.
+            self.forgo_splice();
+            return Poll::Ready(Ok(0));
+        };
+        let spliced = poll_io(cx, source, Interest::READABLE, || os::splice_in(source, &pipe));
+        if let Poll::Ready(Ok(n @ 1..)) = spliced {
+            self.small_moves = if n < SMALL_MOVE { self.small_moves + 1 } else { 0 };
+            self.piped = Some((pipe, n));
+            return Poll::Ready(Ok(n));
+        }
+        // Nobody holds a pipe while it waits.
+        return_pipe(pipe);
+        match ready!(spliced) {
+            Ok(_) => self.stage = Stage::Ending,
+            // A socket that cannot splice, such as one with a kernel protocol on top.
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => self.forgo_splice(),
+            Err(e) => return Poll::Ready(Err(Failure::read(e))),
+        }
+        Poll::Ready(Ok(0))
+    }
+
+    fn poll_out_of_pipe(&mut self, cx: &mut Context<'_>, target: &TcpStream, count: &Cell<u64>) -> Moved {
         while let Some((pipe, left)) = &mut self.piped {
-            let n = ready!(poll_io(cx, target, Interest::WRITABLE, || os::splice_out(pipe, target, *left)))
-                .map_err(Failure::write)?;
+            let spliced = poll_io(cx, target, Interest::WRITABLE, || os::splice_out(pipe, target, *left));
+            let n = ready!(spliced).map_err(Failure::write)?;
             if n == 0 {
                 return Poll::Ready(Err(Failure::write(io::ErrorKind::WriteZero.into())));
             }
@@ -342,21 +344,19 @@ impl Flow {
                 return_pipe(pipe);
             }
         }
-        if self.small_moves >= SMALL_MOVES {
-            self.leave_bulk();
-        }
-        Poll::Ready(Ok(moved))
+        Poll::Ready(Ok(()))
     }
 
-    fn leave_bulk(&mut self) {
-        (self.bulk, self.full_reads, self.small_moves) = (false, 0, 0);
+    /// Copies for the rest of the relay.
+    fn forgo_splice(&mut self) {
+        (self.bulk, self.may_splice) = (false, false);
     }
 }
 
 /// Tries an operation whenever the socket is ready for it.
 fn poll_io(
     cx: &mut Context<'_>,
-    tcp: &tokio::net::TcpStream,
+    tcp: &TcpStream,
     interest: Interest,
     mut io: impl FnMut() -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
@@ -397,3 +397,9 @@ fn return_pipe(pipe: Pipe) {
 }
 
 const _: () = assert!(PROBE <= BULK && SMALL_MOVE <= PROBE, "one buffer serves both sizes");
+
+/// How many pipes the worker keeps.
+#[cfg(test)]
+pub(super) fn spare_pipes() -> usize {
+    PIPES.with_borrow(Vec::len)
+}
