@@ -19,11 +19,15 @@ where
         if cursor.peek()? == b'\r' {
             return cursor.line_end(Fault::BareCr);
         }
-        let name = field_name(cursor, fields.is_empty())?;
+        let name = field_name(cursor)?;
         if fields.len() >= most {
             return Err(Fault::TooManyFields.into());
         }
         let value = field_value(cursor)?;
+        if matches!(cursor.peek()?, b' ' | b'\t') {
+            // Known before the value is judged: half a value is not the cause.
+            return Err(Fault::ObsFold.into());
+        }
         note(name.of(cursor.buf), value.of(cursor.buf), value)?;
         fields.push(FieldSpan { name, value });
     }
@@ -31,7 +35,7 @@ where
 
 /// The name and its colon.
 #[inline]
-fn field_name(cursor: &mut Cursor<'_>, first: bool) -> Result<Span, Stop> {
+fn field_name(cursor: &mut Cursor<'_>) -> Result<Span, Stop> {
     let start = cursor.pos;
     let end = find_non_token(cursor.buf, start);
     cursor.pos = end;
@@ -39,16 +43,16 @@ fn field_name(cursor: &mut Cursor<'_>, first: bool) -> Result<Span, Stop> {
         cursor.pos += 1;
         return Ok(Span::new(start, end));
     }
-    Err(name_fault(cursor, first, start == end))
+    Err(name_fault(cursor, start == end))
 }
 
 #[cold]
-fn name_fault(cursor: &mut Cursor<'_>, first: bool, empty: bool) -> Stop {
+fn name_fault(cursor: &mut Cursor<'_>, empty: bool) -> Stop {
     match cursor.peek() {
         Err(stop) => stop,
         Ok(b':') => Fault::EmptyFieldName.into(),
-        Ok(b' ' | b'\t') if empty && first => Fault::SpaceBeforeFields.into(),
-        Ok(b' ' | b'\t') if empty => Fault::ObsFold.into(),
+        // Behind another field line it is a fold, which was found there.
+        Ok(b' ' | b'\t') if empty => Fault::SpaceBeforeFields.into(),
         Ok(b' ' | b'\t') => Fault::SpaceBeforeColon.into(),
         Ok(b'\r' | b'\n') => match cursor.line_end(Fault::MissingColon) {
             Ok(()) => Fault::MissingColon.into(),

@@ -195,7 +195,8 @@ fn note_expect(expect: &mut bool, version: Version, value: &[u8]) -> Result<(), 
     if version == Version::Http10 {
         return Ok(());
     }
-    if value.is_empty() || tokens(value).any(|expectation| !expectation.eq_ignore_ascii_case(b"100-continue")) {
+    let mut expectations = tokens(value).peekable();
+    if expectations.peek().is_none() || expectations.any(|one| !one.eq_ignore_ascii_case(b"100-continue")) {
         return Err(Fault::UnknownExpectation);
     }
     *expect = true;

@@ -90,6 +90,9 @@ fn status_line(cursor: &mut Cursor<'_>, head: &mut ResponseHead) -> Result<(), S
         return Err(Fault::UnsupportedVersion.into());
     };
     cursor.literal(b" ", Fault::MalformedStatusLine)?;
+    if cursor.peek()? == b' ' {
+        return Err(Fault::MalformedStatusLine.into());
+    }
     let mut status = 0;
     for _ in 0..3 {
         status = status * 10 + u16::from(cursor.digit(Fault::InvalidStatus)?);

@@ -45,7 +45,7 @@ fn rfc9112_4_status_line() {
         (b"HTTP/1.1 200\n\r\n", BareLf),
         (b"HTTP/1.1 200 O\x00K\r\n\r\n", InvalidReason),
         (b"HTTP/1.1 200 O\x7fK\r\n\r\n", InvalidReason),
-        (b"HTTP/1.1  200 OK\r\n\r\n", InvalidStatus),
+        (b"HTTP/1.1  200 OK\r\n\r\n", MalformedStatusLine),
         (b"HTTP/1.1\t200 OK\r\n\r\n", MalformedStatusLine),
         (b"HTTP/1.1 20 OK\r\n\r\n", InvalidStatus),
         (b"HTTP/1.1 2000 OK\r\n\r\n", InvalidStatus),
