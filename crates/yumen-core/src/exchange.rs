@@ -3,6 +3,7 @@
 //! The exchange tells its [`Observer`] when it is dropped, so no path through the gateway can forget the access log or
 //! the metrics.
 
+use std::any::Any;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -63,8 +64,8 @@ pub struct Exchange {
     authority_len: usize,
     /// The route that was met.
     pub route: Option<Arc<str>>,
-    /// The position of the route in the snapshot's table, for its metrics.
-    pub route_index: Option<usize>,
+    /// The route itself, for the observer, which knows its type.
+    pub matched: Option<Arc<dyn Any + Send + Sync>>,
     /// The upstream it was sent to.
     pub upstream: Option<Arc<str>>,
     /// The endpoint that answered or failed last.
@@ -107,7 +108,7 @@ impl Exchange {
             line: Vec::new(),
             authority_len: 0,
             route: None,
-            route_index: None,
+            matched: None,
             upstream: None,
             endpoint: None,
             attempts: 0,

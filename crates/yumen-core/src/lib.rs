@@ -7,14 +7,14 @@
 //! Nothing here performs I/O, knows an operating system or reads a clock. It almost never changes, because everything
 //! is rebuilt when it does.
 
-mod body;
-mod conn;
 mod control;
-mod error;
-mod exchange;
-mod fields;
-mod message;
 mod middleware;
+mod exchange;
+mod conn;
+mod message;
+mod body;
+mod error;
+mod fields;
 mod source;
 
 pub use body::{Body, BodyStream, Frame};

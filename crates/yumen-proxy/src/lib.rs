@@ -1,1 +1,27 @@
-//! The data path of Yumen: from an accepted connection to the last byte
+//! The data path: from an accepted connection to the last byte.
+//!
+//! [`Snapshot::build`] compiles a configuration, [`Proxy::apply`] puts it in force with one swap, and the workers serve:
+//! `worker` accepts, `conn` shakes hands, `http` or `l4` serves, `route` decides, `middleware` is the onion, `upstream`
+//! sends. Each worker is one thread that shares nothing with the others but immutable snapshots and counters.
+//!
+//! It never reads a file that the configuration does not name, and never talks to the cloud or the admin API.
+
+mod explain;
+mod proxy;
+mod plan;
+mod worker;
+mod conn;
+mod http;
+mod l4;
+mod snapshot;
+mod route;
+mod middleware;
+mod upstream;
+mod wire;
+mod clock;
+
+pub use explain::explain;
+pub use middleware::MiddlewareError;
+pub use proxy::{Applied, Proxy};
+pub use snapshot::{BuildError, Origin, Ports, Snapshot};
+pub use upstream::{Endpoint, Upstream};

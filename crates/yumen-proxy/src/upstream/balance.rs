@@ -23,7 +23,7 @@ pub(crate) struct Turn {
 /// Chooses one of `from`; `None` when it is empty or every weight is zero.
 pub(crate) fn choose<'a>(
     policy: Balance,
-    from: &[&'a Arc<Endpoint>],
+    from: &'a [Arc<Endpoint>],
     turn: &mut Turn,
     client: IpAddr,
     rng: &mut SmallRng,
@@ -36,7 +36,7 @@ pub(crate) fn choose<'a>(
     match policy {
         Balance::RoundRobin if even(from) => {
             turn.next = turn.next.wrapping_add(1);
-            from.get(turn.next % from.len()).copied()
+            from.get(turn.next % from.len())
         }
         Balance::RoundRobin | Balance::WeightedRoundRobin => smooth(from, turn),
         Balance::LeastConnections => least(from, rng),
@@ -45,13 +45,13 @@ pub(crate) fn choose<'a>(
     }
 }
 
-fn even(from: &[&Arc<Endpoint>]) -> bool {
+fn even(from: &[Arc<Endpoint>]) -> bool {
     from.iter().all(|e| e.weight == 1)
 }
 
 /// Smooth weighted round robin: everyone gains its weight, the richest goes and pays the sum. The turns of a heavy
 /// endpoint are spread out instead of coming in a burst.
-fn smooth<'a>(from: &[&'a Arc<Endpoint>], turn: &mut Turn) -> Option<&'a Arc<Endpoint>> {
+fn smooth<'a>(from: &'a [Arc<Endpoint>], turn: &mut Turn) -> Option<&'a Arc<Endpoint>> {
     if turn.current.len() != from.len() {
         turn.current = vec![0; from.len()];
     }
@@ -64,18 +64,18 @@ fn smooth<'a>(from: &[&'a Arc<Endpoint>], turn: &mut Turn) -> Option<&'a Arc<End
         }
     }
     turn.current[best] -= sum;
-    from.get(best).copied()
+    from.get(best)
 }
 
 /// The fewest in flight for its weight; equals are drawn by lot, else every worker would favour the first.
-fn least<'a>(from: &[&'a Arc<Endpoint>], rng: &mut SmallRng) -> Option<&'a Arc<Endpoint>> {
+fn least<'a>(from: &'a [Arc<Endpoint>], rng: &mut SmallRng) -> Option<&'a Arc<Endpoint>> {
     let load = |e: &Endpoint| (u64::from(e.active()) + 1) * 1_000_000 / u64::from(e.weight.max(1));
     let start = rng.random_range(0..from.len());
-    (0..from.len()).filter_map(|i| from.get((start + i) % from.len()).copied()).min_by_key(|e| load(e))
+    (0..from.len()).filter_map(|i| from.get((start + i) % from.len())).min_by_key(|e| load(e))
 }
 
 /// The cheaper of two drawn by lot (Mitzenmacher's power of two choices).
-fn two_choices<'a>(from: &[&'a Arc<Endpoint>], rng: &mut SmallRng) -> Option<&'a Arc<Endpoint>> {
+fn two_choices<'a>(from: &'a [Arc<Endpoint>], rng: &mut SmallRng) -> Option<&'a Arc<Endpoint>> {
     let first = rng.random_range(0..from.len());
     let second = (first + rng.random_range(1..from.len())) % from.len();
     let (a, b) = (from.get(first)?, from.get(second)?);
@@ -84,8 +84,8 @@ fn two_choices<'a>(from: &[&'a Arc<Endpoint>], rng: &mut SmallRng) -> Option<&'a
 }
 
 /// Rendezvous hashing: a client keeps its endpoint, and when one leaves only its own clients move.
-fn by_address<'a>(from: &[&'a Arc<Endpoint>], client: IpAddr) -> Option<&'a Arc<Endpoint>> {
-    from.iter().copied().max_by(|a, b| score(a, client).total_cmp(&score(b, client)))
+fn by_address<'a>(from: &'a [Arc<Endpoint>], client: IpAddr) -> Option<&'a Arc<Endpoint>> {
+    from.iter().max_by(|a, b| score(a, client).total_cmp(&score(b, client)))
 }
 
 fn score(endpoint: &Endpoint, client: IpAddr) -> f64 {
@@ -109,7 +109,7 @@ mod tests {
 
     fn tally(policy: Balance, weights: &[u32], rounds: usize) -> Vec<usize> {
         let all: Vec<_> = weights.iter().enumerate().map(|(i, w)| Arc::new(endpoint(&format!("e{i}"), *w))).collect();
-        let from: Vec<_> = all.iter().collect();
+        let from = all;
         let (mut turn, mut rng) = (Turn::default(), SmallRng::seed_from_u64(7));
         let mut counts = BTreeMap::new();
         for n in 0..rounds {
@@ -129,7 +129,7 @@ mod tests {
     fn weights_are_kept_exactly_and_without_bursts() {
         assert_eq!(tally(Balance::WeightedRoundRobin, &[5, 1, 1], 700), [500, 100, 100]);
         let all: Vec<_> = [5, 1, 1].iter().enumerate().map(|(i, w)| Arc::new(endpoint(&format!("e{i}"), *w))).collect();
-        let from: Vec<_> = all.iter().collect();
+        let from = all;
         let mut turn = Turn::default();
         let order: String = (0..7).map(|_| smooth(&from, &mut turn).unwrap().name.chars().last().unwrap()).collect();
         assert_eq!(order, "0010200");
@@ -140,8 +140,8 @@ mod tests {
         let counts = tally(Balance::IpHash, &[1, 3], 4000);
         assert!((2800..3200).contains(&counts[1]), "{counts:?}");
         let all: Vec<_> = (0..4).map(|i| Arc::new(endpoint(&format!("e{i}"), 1))).collect();
-        let four: Vec<_> = all.iter().collect();
-        let three: Vec<_> = all.iter().take(3).collect();
+        let four = all.clone();
+        let three = all[..3].to_vec();
         for n in 0..500u32 {
             let client = IpAddr::from(n.to_be_bytes());
             let before = by_address(&four, client).unwrap();
@@ -155,7 +155,7 @@ mod tests {
     fn busy_and_slow_endpoints_get_less() {
         let (a, b) = (Arc::new(endpoint("a", 1)), Arc::new(endpoint("b", 1)));
         let _busy = (a.enter(), a.enter());
-        let from = [&a, &b];
+        let from = [Arc::clone(&a), Arc::clone(&b)];
         let mut rng = SmallRng::seed_from_u64(1);
         for _ in 0..50 {
             assert_eq!(least(&from, &mut rng).unwrap().id, b.id);

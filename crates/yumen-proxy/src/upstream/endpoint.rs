@@ -41,7 +41,7 @@ impl Endpoint {
         metrics: Arc<EndpointMetrics>,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        metrics.healthy.set(0, 1);
+        metrics.healthy.set(1);
         Self {
             id: NEXT.fetch_add(1, Relaxed),
             name,
@@ -63,7 +63,7 @@ impl Endpoint {
 
     /// Notes a verdict of the health checks; says whether it is news.
     pub(crate) fn judge(&self, healthy: bool) -> bool {
-        self.metrics.healthy.set(0, i64::from(healthy));
+        self.metrics.healthy.set(u64::from(healthy));
         self.healthy.swap(healthy, Relaxed) != healthy
     }
 
@@ -90,8 +90,6 @@ impl Endpoint {
     pub(crate) fn cost(&self) -> u64 {
         self.latency.load(Relaxed).max(1).saturating_mul(u64::from(self.active()) + 1)
     }
-
-    pub(crate) fn metrics_idle(&self, _change: i64) {}
 }
 
 /// One exchange or stream in flight on an endpoint.

@@ -34,7 +34,6 @@ impl Pool {
     pub(crate) fn take(&mut self, endpoint: &Endpoint, now: Instant) -> Option<Idle> {
         let shelf = self.shelves.get_mut(&endpoint.id)?;
         while let Some(mut idle) = shelf.idle.pop() {
-            endpoint.metrics_idle(-1);
             let fresh = now.saturating_duration_since(idle.since) < shelf.idle_timeout;
             if fresh && idle.link.transport.check_idle() == IdleState::Quiet {
                 return Some(idle);
@@ -53,20 +52,19 @@ impl Pool {
         if shelf.idle.len() < endpoint.pool.idle {
             link.rest();
             shelf.idle.push(Idle { link, served, since: now });
-            endpoint.metrics_idle(1);
         }
     }
 
     /// Drops what is too old, closed by the endpoint, or belongs to an endpoint that is gone.
     pub(crate) fn sweep(&mut self, now: Instant) {
         self.shelves.retain(|_, shelf| {
-            let Some(endpoint) = shelf.endpoint.upgrade() else { return false };
-            let before = shelf.idle.len();
+            if shelf.endpoint.strong_count() == 0 {
+                return false;
+            }
             shelf.idle.retain_mut(|idle| {
                 now.saturating_duration_since(idle.since) < shelf.idle_timeout
                     && idle.link.transport.check_idle() == IdleState::Quiet
             });
-            endpoint.metrics_idle(shelf.idle.len() as i64 - before as i64);
             true
         });
     }

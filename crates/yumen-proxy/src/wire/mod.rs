@@ -5,9 +5,11 @@
 //! facts ([`BodyFault`]) which the caller turns into an error that names the side.
 
 mod content;
+mod hop;
 mod link;
 mod outgoing;
 
 pub(crate) use content::{BodyFault, Content, span};
+pub(crate) use hop::strip_hop_by_hop;
 pub(crate) use link::Link;
 pub(crate) use outgoing::{Outgoing, encode_fields};

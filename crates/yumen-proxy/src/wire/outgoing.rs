@@ -136,8 +136,7 @@ mod tests {
             out.push(Bytes::from(vec![b'x'; COPY_UP_TO + 1]), true);
             let mut seen = Vec::new();
             while !out.is_empty() {
-                let all: Vec<u8> =
-                    [out.text.get(out.written..).unwrap_or_default(), &out.data, out.tail].concat();
+                let all: Vec<u8> = [out.text.get(out.written..).unwrap_or_default(), &out.data, out.tail].concat();
                 let n = (step * 97).min(all.len());
                 seen.extend_from_slice(all.get(..n).unwrap_or_default());
                 out.advance(n);

@@ -1,0 +1,342 @@
+//! One exchange: find the route, run the chain, write the answer, and leave the connection where the next one begins.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use yumen_config::config::AbsoluteForm;
+use yumen_core::{
+    Body, Conn, Error, Exchange, Fields, Interim, Next, Reason, Request, Response, Scheme, Side, Stage, Version,
+};
+use yumen_http1::{Fault, Framing, TargetForm};
+use yumen_net::rt::{self, Deadline};
+use yumen_telemetry::{reasons, trace};
+
+use super::answer::{self, Manner};
+use super::content::{ClientContent, Patience, Progress};
+use super::request::Received;
+use super::{Shared, headers, respond, upgrade};
+use crate::middleware::NoUpstream;
+use crate::route::Route;
+use crate::snapshot::Listener;
+use crate::upstream::Send;
+use crate::wire::{Content, Outgoing, encode_fields, strip_hop_by_hop};
+use crate::worker::Worker;
+
+/// How much unread content is read and thrown away so that a connection can go on.
+const DRAIN_LIMIT: u64 = 64 * 1024;
+/// How long a closing connection waits for the client to read what was written (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Why a request was refused before there was one.
+pub(super) enum Refusal {
+    Grammar(Fault),
+    HeadLate,
+}
+
+/// Answers what could not be read as a request, and ends the connection.
+pub(super) async fn refuse(worker: &Rc<Worker>, conn: &Rc<Conn>, link: &Shared, why: Refusal) {
+    let view = worker.view();
+    let mut exchange = Exchange::new(Rc::clone(conn), rt::now(), view.observer());
+    let error = match why {
+        Refusal::Grammar(fault) => {
+            Error::new(Side::Client, Stage::Receive, Reason::new(fault.reason())).detail(fault.to_string())
+        }
+        Refusal::HeadLate => Error::new(Side::Client, Stage::Receive, reasons::CLIENT_HEAD_TIMEOUT),
+    };
+    exchange.failed(&error);
+    let manner = manner(Version::Http11, false, true, Duration::from_secs(5));
+    let response = dated(respond::answer(&error));
+    if answer::write(link, &worker.local, &mut exchange, response, manner).await.is_ok() {
+        drop(exchange);
+        linger(link).await;
+    }
+}
+
+fn manner(version: Version, head_only: bool, close: bool, write_idle: Duration) -> Manner {
+    Manner { version, head_only, close, write_idle }
+}
+
+/// Runs one exchange. The result says whether the connection goes on.
+pub(super) async fn run(
+    worker: &Rc<Worker>,
+    conn: &Rc<Conn>,
+    (link, listener): (&Shared, &Listener),
+    received: Received,
+    last: bool,
+) -> bool {
+    let view = worker.view();
+    let mut exchange = Exchange::new(Rc::clone(conn), rt::now(), view.observer());
+    let Received { mut request, framing, keep_alive, form, connection_options } = received;
+    let version = request.version;
+    request.scheme = if conn.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    begin(&mut exchange, &mut request, listener, connection_options, link);
+    let progress = Rc::new(Progress::default());
+    let awaits_continue = request.expects_continue;
+    progress.done.set(matches!(framing, Framing::None | Framing::Length(0)));
+    let outcome = match admit(&request, form, framing, listener) {
+        Ok(()) => {
+            attach(&mut request, framing, link, &progress, listener);
+            dispatch(worker, (link, listener), &mut exchange, request, &progress).await
+        }
+        Err(error) => Err(error),
+    };
+    exchange.bytes_in = progress.received.get();
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(error) if is_client_lost(&error) => {
+            exchange.failed(&error);
+            return false;
+        }
+        Err(error) => {
+            exchange.failed(&error);
+            respond::answer(&error)
+        }
+    };
+    if response.status == 101 {
+        return upgrade::run(worker, link, exchange, response, listener).await;
+    }
+    if !response.fields.contains("date") {
+        response = dated(response);
+    }
+    let unread = !progress.done.get();
+    // Content that was waited for with 100-continue and never came may still come: where the next request begins is
+    // then unknown.
+    let unknowable = unread && (awaits_continue || framing_len(framing).is_none_or(|n| n > DRAIN_LIMIT));
+    let close = !keep_alive || last || unknowable || link.borrow().ended;
+    let manner = manner(version, answer::is_head(exchange.method.as_ref()), close, listener.config.timeouts.write_idle);
+    let written = answer::write(link, &worker.local, &mut exchange, response, manner).await;
+    exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
+    exchange.bytes_in = progress.received.get();
+    match written {
+        Ok(true) => finish_reading(link, framing, &progress, listener).await,
+        Ok(false) => {
+            drop(exchange);
+            if !progress.done.get() || !link.borrow().ahead.is_empty() {
+                linger(link).await;
+            } else {
+                shutdown(link).await;
+            }
+            false
+        }
+        Err(error) => {
+            exchange.failed(&error);
+            false
+        }
+    }
+}
+
+fn is_client_lost(error: &Error) -> bool {
+    error.side() == Side::Client && [reasons::CLIENT_GONE, reasons::CLIENT_RESET].contains(&error.reason())
+}
+
+fn framing_len(framing: Framing) -> Option<u64> {
+    match framing {
+        Framing::None => Some(0),
+        Framing::Length(length) => Some(length),
+        Framing::Chunked | Framing::UntilClose => None,
+    }
+}
+
+/// Notes what was asked, and makes the request one of ours: hop-by-hop fields off, forwarding fields on.
+fn begin(exchange: &mut Exchange, request: &mut Request, listener: &Listener, connection_options: bool, link: &Shared) {
+    exchange.method = Some(request.method.clone());
+    exchange.version = request.version;
+    exchange.asked(request.authority(), request.path());
+    exchange.client = headers::client_address(&request.fields, exchange.conn.peer.ip(), &listener.config.forwarded);
+    if request.version == Version::Http11 {
+        exchange.interim = Some(Rc::new(ToClient(Rc::clone(link))));
+    }
+    let protocol = request.upgrade.then(|| request.fields.first("upgrade").map(<[u8]>::to_vec)).flatten();
+    strip_hop_by_hop(&mut request.fields, connection_options, false);
+    match protocol {
+        // RFC 9113 section 3.1 took the HTTP/1.1 upgrade to h2c away: passed on it tunnels past every rule.
+        Some(protocol) if !protocol.to_ascii_lowercase().starts_with(b"h2") => {
+            request.fields.add("Connection", b"Upgrade");
+            request.fields.add("Upgrade", &protocol);
+        }
+        _ => request.upgrade = false,
+    }
+    if !request.authority().is_empty() {
+        let authority = request.authority().as_bytes().to_vec();
+        request.fields.set("Host", &authority);
+    }
+    headers::forward(request, exchange, &listener.config.forwarded);
+    let parent = request.fields.first("traceparent").and_then(trace::TraceParent::parse);
+    let own = parent.map_or_else(trace::TraceParent::mint, |p| p.child());
+    exchange.trace_id = Some(own.trace_id);
+    request.fields.set("traceparent", &own.render());
+}
+
+/// What no route can allow.
+fn admit(request: &Request, form: TargetForm, framing: Framing, listener: &Listener) -> Result<(), Error> {
+    let refuse = |reason| Err(Error::new(Side::Client, Stage::Route, reason));
+    if form == TargetForm::Authority {
+        return refuse(reasons::CONNECT_METHOD_REFUSED);
+    }
+    if form == TargetForm::Absolute && listener.config.absolute_form == AbsoluteForm::Refuse {
+        return refuse(reasons::ABSOLUTE_FORM_REFUSED);
+    }
+    if request.upgrade && framing_len(framing) != Some(0) {
+        return refuse(reasons::UPGRADE_REFUSED);
+    }
+    if let (Some(limit), Some(length)) = (listener.config.limits.body, framing_len(framing))
+        && length > limit
+    {
+        return refuse(reasons::BODY_TOO_LARGE);
+    }
+    Ok(())
+}
+
+fn attach(request: &mut Request, framing: Framing, link: &Shared, progress: &Rc<Progress>, listener: &Listener) {
+    let content = Content::new(framing, &listener.limits);
+    if content.is_done() {
+        return;
+    }
+    let timeouts = &listener.config.timeouts;
+    let patience =
+        Patience { idle: timeouts.body_idle, rate: timeouts.min_body_rate, limit: listener.config.limits.body };
+    let stream = ClientContent::new(Rc::clone(link), content, Rc::clone(progress), patience);
+    request.body = Body::Stream(Box::new(stream));
+}
+
+/// Finds the route and runs its chain, watching the client and the clock meanwhile.
+async fn dispatch(
+    worker: &Rc<Worker>,
+    (link, listener): (&Shared, &Listener),
+    exchange: &mut Exchange,
+    request: Request,
+    progress: &Rc<Progress>,
+) -> Result<Response, Error> {
+    let Some(route) = listener.table.find(&request, exchange.client) else {
+        let error = Error::new(Side::Client, Stage::Route, reasons::NO_ROUTE);
+        exchange.failed(&error);
+        return Ok(respond::plain(listener.config.default_status, reasons::NO_ROUTE.code()));
+    };
+    exchange.route = Some(Arc::clone(&route.name));
+    exchange.matched = Some(Arc::clone(route) as Arc<dyn Any + std::marker::Send + Sync>);
+    if let Some(whole) = route.phase.request {
+        exchange.deadline = Some(exchange.started + whole);
+    }
+    let mut whole = Deadline::new();
+    whole.set(exchange.deadline);
+    let mut answer = std::pin::pin!(through(worker, route, exchange, request));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            return Poll::Ready(answer);
+        }
+        if whole.poll_expired(cx).is_ready() {
+            return Poll::Ready(Err(Error::new(Side::Us, Stage::Receive, reasons::REQUEST_TIMEOUT)));
+        }
+        if progress.done.get()
+            && let Poll::Ready(e) = link.borrow_mut().poll_gone(cx)
+        {
+            return Poll::Ready(Err(answer::write_error(&e)));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+async fn through(
+    worker: &Rc<Worker>,
+    route: &Route,
+    exchange: &mut Exchange,
+    request: Request,
+) -> Result<Response, Error> {
+    match &route.upstream {
+        Some(upstream) => {
+            let last = Send { local: Rc::clone(&worker.local), upstream: Arc::clone(upstream), phase: route.phase };
+            Next::new(&route.chain, &last).run(exchange, request).await
+        }
+        None => Next::new(&route.chain, &NoUpstream).run(exchange, request).await,
+    }
+}
+
+/// Reads away what is left of a small content, so that the next request is found. `false` ends the connection.
+async fn finish_reading(link: &Shared, framing: Framing, progress: &Rc<Progress>, listener: &Listener) -> bool {
+    if progress.done.get() {
+        return true;
+    }
+    // Only the one who never began still has the whole content in front of him; one that stopped in the middle has lost
+    // his place.
+    if progress.begun.get() {
+        linger(link).await;
+        return false;
+    }
+    let mut content = Content::new(framing, &listener.limits);
+    link.borrow().wait_until(Some(rt::now() + LINGER));
+    let mut read = 0u64;
+    while let Some(part) = std::future::poll_fn(|cx| content.poll_next(&mut link.borrow_mut(), cx)).await {
+        let Ok(frame) = part else { return false };
+        if let yumen_core::Frame::Data(data) = frame {
+            read += data.len() as u64;
+        }
+        if read > DRAIN_LIMIT {
+            return false;
+        }
+    }
+    true
+}
+
+/// Ends our side and waits until the client has ended its own, or for a short while: closing at once would reset the
+/// connection under unread bytes and the client would lose the answer.
+async fn linger(link: &Shared) {
+    shutdown(link).await;
+    link.borrow().wait_until(Some(rt::now() + LINGER));
+    let scratch = RefCell::new(vec![0u8; 4096]);
+    let mut left = 256;
+    while left > 0 {
+        left -= 1;
+        let read = std::future::poll_fn(|cx| {
+            let link = &mut *link.borrow_mut();
+            link.ahead.clear();
+            link.poll_scratch(cx, &mut scratch.borrow_mut())
+        });
+        if !matches!(read.await, Ok(n) if n > 0) {
+            return;
+        }
+    }
+}
+
+async fn shutdown(link: &Shared) {
+    link.borrow().wait_until(Some(rt::now() + LINGER));
+    let ended = std::future::poll_fn(|cx| {
+        let link = &mut *link.borrow_mut();
+        match link.transport.poll_shutdown(cx) {
+            Poll::Pending => link.poll_late(cx).map(|()| Ok(())),
+            ready => ready,
+        }
+    });
+    // The client may have gone first: there is nobody to tell.
+    drop(ended.await);
+}
+
+fn dated(mut response: Response) -> Response {
+    response.fields.add("Date", crate::clock::http_date(rt::wall()).as_bytes());
+    response
+}
+
+/// Sends informational answers while the final one is awaited. They are small: what the socket does not take at once is
+/// not worth waiting for, since an answer cut in half would spoil the connection they are written whole or not at all
+/// only when the socket is full, in which case the connection is given up by the final write.
+struct ToClient(Shared);
+
+impl Interim for ToClient {
+    fn send(&self, status: u16, fields: &Fields) {
+        let mut out = Outgoing::new(Vec::new());
+        yumen_http1::encode_status_line(out.text(), status, None);
+        encode_fields(out.text(), fields);
+        out.text().extend_from_slice(b"\r\n");
+        let waker = std::task::Waker::noop();
+        let mut cx = std::task::Context::from_waker(waker);
+        let Ok(mut link) = self.0.try_borrow_mut() else { return };
+        if out.poll_write(&mut link, &mut cx).is_pending() {
+            link.transport.set_linger_zero();
+            link.ended = true;
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What a gateway does to the fields of a message on its way through (RFC 9110 section 7.6).
+
+use std::net::IpAddr;
+
+use yumen_config::config::{Forwarded, ForwardedEmit};
+use yumen_core::{Exchange, Fields, Request};
+use yumen_http1::tokens;
+
+/// The address of the client: the peer, or what trusted proxies in front of us say, counted from the right.
+pub(crate) fn client_address(fields: &Fields, peer: IpAddr, policy: &Forwarded) -> IpAddr {
+    let trusted = |ip: IpAddr| policy.trust.iter().any(|net| net.contains(&ip.to_canonical()));
+    let mut client = peer.to_canonical();
+    if !trusted(client) {
+        return client;
+    }
+    let mut chain: Vec<&[u8]> = fields.all("x-forwarded-for").flat_map(tokens).collect();
+    while let Some(last) = chain.pop() {
+        let Some(ip) = parse_address(last) else { return client };
+        client = ip;
+        if !trusted(client) {
+            return client;
+        }
+    }
+    client
+}
+
+fn parse_address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let text = text.strip_prefix('[').and_then(|t| t.split(']').next()).unwrap_or(text);
+    text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+/// Adds what the next hop should know of the client. Claims of a client that is not trusted are removed first.
+pub(crate) fn forward(request: &mut Request, exchange: &Exchange, policy: &Forwarded) {
+    let peer = exchange.conn.peer.ip().to_canonical();
+    let trusted = policy.trust.iter().any(|net| net.contains(&peer));
+    if !trusted {
+        request.fields.retain(|name, _| !is_claim(name));
+    }
+    let (x, standard) = match policy.emit {
+        ForwardedEmit::Off => (false, false),
+        ForwardedEmit::XForwarded => (true, false),
+        ForwardedEmit::Forwarded => (false, true),
+        ForwardedEmit::Both => (true, true),
+    };
+    let authority = request.authority().to_owned();
+    let scheme = request.scheme.as_str();
+    if x {
+        append(&mut request.fields, "X-Forwarded-For", &peer.to_string());
+        if !request.fields.contains("X-Forwarded-Proto") {
+            request.fields.add("X-Forwarded-Proto", scheme.as_bytes());
+        }
+        if !authority.is_empty() && !request.fields.contains("X-Forwarded-Host") {
+            request.fields.add("X-Forwarded-Host", authority.as_bytes());
+        }
+    }
+    if standard {
+        let node = if peer.is_ipv6() { format!("\"[{peer}]\"") } else { peer.to_string() };
+        append(&mut request.fields, "Forwarded", &format!("for={node};host=\"{authority}\";proto={scheme}"));
+    }
+    if let Some(via) = &policy.via {
+        append(&mut request.fields, "Via", &format!("1.1 {via}"));
+    }
+}
+
+/// Fields by which a proxy in front says who the client is; underscore twins become the same name in some origins.
+fn is_claim(name: &[u8]) -> bool {
+    const CLAIMS: [&[u8]; 8] = [
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-server",
+        b"x-forwarded-prefix",
+        b"x-real-ip",
+    ];
+    let same = |claim: &[u8]| {
+        name.len() == claim.len()
+            && name.iter().zip(claim).all(|(a, b)| a.to_ascii_lowercase() == *b || (*a == b'_' && *b == b'-'))
+    };
+    matches!(name.len(), 9 | 15 | 16 | 17 | 18) && CLAIMS.iter().any(|claim| same(claim))
+}
+
+/// Appends to the list a field holds, keeping one line.
+fn append(fields: &mut Fields, name: &str, value: &str) {
+    let before: Vec<&[u8]> = fields.all(name).collect();
+    if before.is_empty() {
+        fields.add(name, value.as_bytes());
+        return;
+    }
+    let mut joined = before.join(&b", "[..]);
+    joined.extend_from_slice(b", ");
+    joined.extend_from_slice(value.as_bytes());
+    fields.set(name, &joined);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn fields(lines: &[(&str, &str)]) -> Fields {
+        let mut f = Fields::new();
+        for (n, v) in lines {
+            f.add(n, v.as_bytes());
+        }
+        f
+    }
+
+    #[test]
+    fn client_is_counted_from_the_right_through_trusted_proxies_only() {
+        let policy = Forwarded { trust: vec!["10.0.0.0/8".parse().unwrap()], ..Forwarded::default() };
+        let f = fields(&[("X-Forwarded-For", "6.6.6.6, 1.2.3.4, 10.0.0.9")]);
+        let at = |peer: &str| client_address(&f, peer.parse().unwrap(), &policy).to_string();
+        assert_eq!(at("10.0.0.1"), "1.2.3.4");
+        assert_eq!(at("9.9.9.9"), "9.9.9.9");
+    }
+
+    #[test]
+    fn underscore_twins_of_claims_are_claims() {
+        assert!(is_claim(b"X_Forwarded-For") && is_claim(b"x-real_ip") && !is_claim(b"X-Forwarded"));
+    }
+}

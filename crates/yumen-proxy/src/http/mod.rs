@@ -1,0 +1,162 @@
+//! Serves one HTTP/1.1 connection: reads a request, lets it through the onion, writes the answer, and again.
+//!
+//! A connection at rest is this future and a [`Link`] without memory; what an exchange needs is boxed while it lasts.
+//! Each request sees the snapshot that is current when its head is complete.
+
+mod exchange;
+mod upgrade;
+mod answer;
+mod content;
+mod respond;
+mod headers;
+mod request;
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use yumen_core::Conn;
+use yumen_http1::{self as http1, Parsed};
+use yumen_net::drain::DrainWatch;
+use yumen_net::rt;
+use yumen_net::transport::Transport;
+
+use crate::snapshot::Listener;
+use crate::wire::Link;
+use crate::worker::Worker;
+use request::Received;
+
+/// How long a connection at rest is kept when its listener drains: long enough for a request that was already on its
+/// way to be answered with `Connection: close`.
+const REST_WHILE_DRAINING: Duration = Duration::from_secs(2);
+
+/// One client connection, shared by the reader of a request's content and the writer of its answer.
+pub(crate) type Shared = Rc<RefCell<Link>>;
+
+/// Serves a connection until either side is done with it.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    conn: Rc<Conn>,
+    transport: Transport,
+    mut listener: Arc<Listener>,
+    drain: DrainWatch,
+) {
+    let link: Shared = Rc::new(RefCell::new(Link::new(transport)));
+    let mut served = 0u32;
+    let mut signaled = pin!(drain.signaled());
+    loop {
+        // A listener that is gone serves the connections it had to their end.
+        if let Some(current) = worker.view().snapshot.listener(&conn.listener) {
+            listener = current;
+        }
+        let timeouts = &listener.config.timeouts;
+        let wait = if served == 0 { timeouts.head } else { timeouts.idle };
+        link.borrow().wait_until(Some(rt::now() + wait));
+        let mut told = false;
+        let outcome = std::future::poll_fn(|cx| {
+            if !told && signaled.as_mut().poll(cx).is_ready() {
+                told = true;
+                shorten(&mut link.borrow_mut());
+            }
+            poll_request(&mut link.borrow_mut(), &worker, &listener, cx)
+        })
+        .await;
+        let received = match outcome {
+            Outcome::Request(received) => received,
+            Outcome::Quiet => return,
+            Outcome::Late => {
+                let begun = !link.borrow().ahead.is_empty();
+                if begun {
+                    Box::pin(exchange::refuse(&worker, &conn, &link, exchange::Refusal::HeadLate)).await;
+                }
+                return;
+            }
+            Outcome::Fault(fault) => {
+                Box::pin(exchange::refuse(&worker, &conn, &link, exchange::Refusal::Grammar(fault))).await;
+                return;
+            }
+        };
+        served = served.saturating_add(1);
+        let last =
+            drain.is_draining() || listener.config.limits.requests_per_connection.is_some_and(|max| served >= max);
+        // A reload may have come while the connection rested.
+        if let Some(current) = worker.view().snapshot.listener(&conn.listener) {
+            listener = current;
+        }
+        let goes_on = Box::pin(exchange::run(&worker, &conn, (&link, &listener), *received, last)).await;
+        if !goes_on {
+            return;
+        }
+        link.borrow_mut().rest();
+    }
+}
+
+/// What came of waiting for a request.
+enum Outcome {
+    Request(Box<Received>),
+    /// The client ended between two requests, or failed: nobody is there to be told.
+    Quiet,
+    /// The time for a head, or for rest, is over.
+    Late,
+    Fault(http1::Fault),
+}
+
+fn shorten(link: &mut Link) {
+    if link.ahead.is_empty() {
+        let soon = rt::now() + REST_WHILE_DRAINING;
+        let at = link.deadline.at().map_or(soon, |at| at.min(soon));
+        link.wait_until(Some(at));
+    }
+}
+
+fn poll_request(link: &mut Link, worker: &Worker, listener: &Listener, cx: &mut Context<'_>) -> Poll<Outcome> {
+    let scratch = &mut *worker.local.scratch.borrow_mut();
+    let limits = &listener.limits;
+    loop {
+        if link.ahead.is_empty() {
+            let read = match link.poll_scratch(cx, &mut scratch.input) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Outcome::Quiet),
+                Poll::Ready(Ok(n)) => n,
+                Poll::Ready(Err(e)) => return Poll::Ready(failed(&e)),
+            };
+            let got = scratch.input.get(..read).unwrap_or_default();
+            match http1::parse_request(got, limits, &mut scratch.request) {
+                Ok(Parsed::Complete) => {
+                    let (block, rest) = got.split_at(scratch.request.len);
+                    link.ahead.extend_from_slice(rest);
+                    return Poll::Ready(Outcome::Request(Received::new(&scratch.request, block)));
+                }
+                Ok(Parsed::Partial) => {
+                    link.ahead.extend_from_slice(got);
+                    // The head has begun: it has its own time, whatever the rest had left.
+                    link.wait_until(Some(rt::now() + listener.config.timeouts.head));
+                }
+                Err(fault) => return Poll::Ready(Outcome::Fault(fault)),
+            }
+        } else {
+            match http1::parse_request(&link.ahead, limits, &mut scratch.request) {
+                Ok(Parsed::Complete) => {
+                    let block = link.ahead.split_to(scratch.request.len);
+                    return Poll::Ready(Outcome::Request(Received::new(&scratch.request, &block)));
+                }
+                Ok(Parsed::Partial) => {}
+                Err(fault) => return Poll::Ready(Outcome::Fault(fault)),
+            }
+        }
+        match link.poll_fill(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0)) => return Poll::Ready(Outcome::Quiet),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(e)) => return Poll::Ready(failed(&e)),
+        }
+    }
+}
+
+fn failed(e: &io::Error) -> Outcome {
+    if e.kind() == io::ErrorKind::TimedOut { Outcome::Late } else { Outcome::Quiet }
+}

@@ -1,0 +1,46 @@
+//! From a parsed head to a [`Request`].
+
+use yumen_core::{Fields, Method, Request, Scheme, Version};
+use yumen_http1::{self as http1, Framing, RequestHead, TargetForm};
+
+use crate::wire::span;
+
+/// A request head as it came, before anything was decided.
+pub(crate) struct Received {
+    pub(crate) request: Request,
+    pub(crate) framing: Framing,
+    pub(crate) keep_alive: bool,
+    pub(crate) form: TargetForm,
+    /// Whether some field is named `Connection`.
+    pub(crate) connection_options: bool,
+}
+
+impl Received {
+    pub(super) fn new(head: &RequestHead, block: &[u8]) -> Box<Self> {
+        let mut fields = Fields::new();
+        fields.reset(block);
+        for field in &head.fields {
+            fields.push_span(span(field.name), span(field.value));
+        }
+        let target = match head.path.is_empty() {
+            true => fields.intern(if head.target_form == TargetForm::Authority { b"" } else { b"/" }),
+            false => span(head.path),
+        };
+        let method = Method::from_token(head.method.of(block));
+        let authority = head.host.map(span).unwrap_or_default();
+        let mut request = Request::new(method, Scheme::Http, fields, target, authority);
+        request.version = match head.version {
+            http1::Version::Http10 => Version::Http10,
+            http1::Version::Http11 => Version::Http11,
+        };
+        request.expects_continue = head.expect_continue;
+        request.upgrade = head.upgrade;
+        Box::new(Self {
+            request,
+            framing: head.framing,
+            keep_alive: head.keep_alive,
+            form: head.target_form,
+            connection_options: head.connection_options,
+        })
+    }
+}

@@ -1,0 +1,16 @@
+//! The only place where an [`Error`] becomes a status.
+
+use yumen_core::{Error, Response};
+use yumen_telemetry::reason;
+
+/// The answer to an error: its status comes from the catalogue of reasons, its text names the reason and nothing else.
+pub(crate) fn answer(error: &Error) -> Response {
+    let status = reason::explain(error.reason().code()).and_then(|entry| entry.status).unwrap_or(500);
+    plain(status, error.reason().code())
+}
+
+/// A short text answer of ours.
+pub(crate) fn plain(status: u16, reason: &str) -> Response {
+    let phrase = yumen_http1::reason_phrase(status);
+    Response::text(status, "text/plain; charset=utf-8", format!("{status} {phrase}\nreason: {reason}\n"))
+}

@@ -1,0 +1,76 @@
+//! Joins a client and an endpoint that changed their protocol (RFC 9110 section 7.8): WebSocket and its like.
+
+use std::rc::Rc;
+
+use yumen_core::{Error, Exchange, Reason, Response, Side, Stage};
+use yumen_http1 as http1;
+use yumen_net::copy::{self, RelayCounters, RelayOptions};
+use yumen_net::rt;
+use yumen_telemetry::reasons;
+
+use super::{Shared, answer};
+use crate::snapshot::Listener;
+use crate::upstream::Tunnel;
+use crate::wire::{Link, Outgoing, encode_fields};
+use crate::worker::Worker;
+
+/// Passes the 101 on and then bytes both ways until both sides ended. The connection never goes on behind it.
+pub(super) async fn run(
+    worker: &Rc<Worker>,
+    link: &Shared,
+    mut exchange: Exchange,
+    mut response: Response,
+    listener: &Listener,
+) -> bool {
+    let tunnel = response.tunnel.take().and_then(|t| t.downcast::<Tunnel>().ok());
+    let Some(tunnel) = tunnel else {
+        exchange.failed(&Error::new(Side::Upstream, Stage::Receive, reasons::UPGRADE_FAILED));
+        return false;
+    };
+    let Tunnel { link: mut far, active } = *tunnel;
+    exchange.status = 101;
+    let near = &mut *link.borrow_mut();
+    let counters = RelayCounters::default();
+    let result = join(worker, near, &mut far, &response, (&counters, listener)).await;
+    exchange.bytes_in = counters.a_to_b.get();
+    exchange.bytes_out = counters.b_to_a.get();
+    exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
+    if let Err(error) = result {
+        exchange.failed(&error);
+    }
+    drop(active);
+    false
+}
+
+async fn join(
+    worker: &Rc<Worker>,
+    near: &mut Link,
+    far: &mut Link,
+    response: &Response,
+    (counters, listener): (&RelayCounters, &Listener),
+) -> Result<(), Error> {
+    let mut out = Outgoing::new(worker.local.buffer());
+    http1::encode_status_line(out.text(), 101, None);
+    encode_fields(out.text(), &response.fields);
+    out.text().extend_from_slice(b"\r\n");
+    // What the endpoint said behind its 101, and what the client said before it (held back until now).
+    out.text().extend_from_slice(&far.ahead.split());
+    near.wait_until(Some(rt::now() + listener.config.timeouts.write_idle));
+    std::future::poll_fn(|cx| out.poll_write(near, cx)).await.map_err(|e| answer::write_error(&e))?;
+    let early = near.ahead.split().freeze();
+    counters.a_to_b.set(early.len() as u64);
+    out.push(early, false);
+    far.wait_until(Some(rt::now() + listener.config.timeouts.write_idle));
+    let broken = |reason: Reason, text: String| Error::new(Side::Upstream, Stage::Send, reason).detail(text);
+    std::future::poll_fn(|cx| out.poll_write(far, cx))
+        .await
+        .map_err(|e| broken(reasons::ENDPOINT_RESET, e.to_string()))?;
+    worker.local.give_back(out.into_buffer());
+    near.rest();
+    far.rest();
+    let options = RelayOptions { idle: Some(crate::l4::TUNNEL_IDLE), ..RelayOptions::default() };
+    copy::relay(&mut near.transport, &mut far.transport, &options, counters)
+        .await
+        .map(drop)
+        .map_err(|e| crate::l4::relay_error(&e))
+}

@@ -1,0 +1,61 @@
+//! The built-in middlewares, one file each, and the end of a chain that has no upstream.
+
+mod auth;
+mod header;
+mod limit;
+mod path;
+mod reply;
+mod request_id;
+
+pub(crate) use limit::is_allowed;
+
+use std::sync::Arc;
+
+use yumen_config::config::{self, MiddlewareKind};
+use yumen_core::{Answer, Error, Exchange, Middleware, Request, Side, Stage, Terminal};
+use yumen_telemetry::reasons;
+
+/// Why a middleware could not be built; the text is for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("middleware {name}: {problem}")]
+pub struct MiddlewareError {
+    name: String,
+    problem: String,
+}
+
+/// Builds a middleware from its section.
+pub(crate) fn build(config: &config::Middleware) -> Result<Arc<dyn Middleware>, MiddlewareError> {
+    let failed = |problem: String| MiddlewareError { name: config.name.to_string(), problem };
+    Ok(match &config.kind {
+        MiddlewareKind::RequestId { header, accept } => {
+            Arc::new(request_id::RequestId { header: header.clone(), accept: *accept })
+        }
+        MiddlewareKind::Headers { request, response } => {
+            Arc::new(header::Headers { request: request.clone(), response: response.clone() })
+        }
+        MiddlewareKind::Rewrite(rewrite) => Arc::new(path::Rewrite::build(rewrite).map_err(|e| failed(e.to_string()))?),
+        MiddlewareKind::StripPrefix(prefix) => Arc::new(path::StripPrefix::new(prefix)),
+        MiddlewareKind::Redirect { to, status } => Arc::new(reply::Redirect { to: to.clone(), status: *status }),
+        MiddlewareKind::Respond { status, body, content_type, headers } => Arc::new(reply::Respond {
+            status: *status,
+            body: body.clone().into(),
+            content_type: content_type.clone(),
+            headers: headers.clone(),
+        }),
+        MiddlewareKind::BodyLimit(limit) => Arc::new(limit::BodyLimit(*limit)),
+        MiddlewareKind::Ip(access) => Arc::new(limit::Ip(access.clone())),
+        MiddlewareKind::BasicAuth { file, users, realm } => {
+            Arc::new(auth::BasicAuth::build(file.as_deref(), users, realm).map_err(failed)?)
+        }
+        MiddlewareKind::Timeout(after) => Arc::new(limit::Timeout(*after)),
+    })
+}
+
+/// The end of a chain without an upstream. The configuration makes sure that a middleware answers before it.
+pub(crate) struct NoUpstream;
+
+impl Terminal for NoUpstream {
+    fn handle<'a>(&'a self, _: &'a mut Exchange, _: Request) -> Answer<'a> {
+        Box::pin(async { Err(Error::new(Side::Us, Stage::Route, reasons::NO_UPSTREAM)) })
+    }
+}

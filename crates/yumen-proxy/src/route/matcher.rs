@@ -1,0 +1,164 @@
+//! Conditions of a route besides host and path.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use regex::Regex;
+use yumen_config::config::{FieldMatch, FieldTest, Matcher};
+use yumen_core::Request;
+
+/// Conditions, compiled.
+#[derive(Debug)]
+pub(crate) struct Conditions {
+    methods: Vec<String>,
+    headers: Vec<Condition>,
+    query: Vec<Condition>,
+    source: Vec<IpNet>,
+}
+
+#[derive(Debug)]
+struct Condition {
+    name: Box<str>,
+    test: Test,
+}
+
+#[derive(Debug)]
+enum Test {
+    Equals(Box<str>),
+    Regex(Regex),
+    Present,
+    Absent,
+}
+
+impl Conditions {
+    pub(crate) fn build(matcher: &Matcher) -> Result<Self, regex::Error> {
+        let all = |from: &[FieldMatch]| from.iter().map(Condition::build).collect::<Result<Vec<_>, _>>();
+        Ok(Self {
+            methods: matcher.methods.clone(),
+            headers: all(&matcher.headers)?,
+            query: all(&matcher.query)?,
+            source: matcher.source.clone(),
+        })
+    }
+
+    /// How many there are: the more, the more specific.
+    pub(crate) fn count(&self) -> usize {
+        usize::from(!self.methods.is_empty())
+            + self.headers.len()
+            + self.query.len()
+            + usize::from(!self.source.is_empty())
+    }
+
+    /// The first that does not hold, in words for `explain`; `None` when all hold.
+    pub(crate) fn failing(&self, request: &Request, client: IpAddr) -> Option<String> {
+        if self.holds(request, client) {
+            return None;
+        }
+        let method = request.method.as_str();
+        if !self.methods.is_empty() && !self.methods.iter().any(|m| m == method) {
+            return Some(format!("method {method} is not one of {}", self.methods.join(", ")));
+        }
+        for condition in &self.headers {
+            if !condition.holds(header(request, &condition.name)) {
+                return Some(format!("header {} {}", condition.name, condition.test.complaint()));
+            }
+        }
+        for condition in &self.query {
+            if !condition.holds(parameter(request, &condition.name).as_deref()) {
+                return Some(format!("query parameter {} {}", condition.name, condition.test.complaint()));
+            }
+        }
+        Some(format!("client address {client} is in none of the source ranges"))
+    }
+
+    /// Whether all hold.
+    pub(crate) fn holds(&self, request: &Request, client: IpAddr) -> bool {
+        (self.methods.is_empty() || self.methods.iter().any(|m| m == request.method.as_str()))
+            && self.headers.iter().all(|c| c.holds(header(request, &c.name)))
+            && self.query.iter().all(|c| c.holds(parameter(request, &c.name).as_deref()))
+            && (self.source.is_empty() || self.source.iter().any(|net| net.contains(&client)))
+    }
+}
+
+impl Condition {
+    fn build(of: &FieldMatch) -> Result<Self, regex::Error> {
+        let test = match &of.test {
+            FieldTest::Equals(value) => Test::Equals(value.clone()),
+            FieldTest::Regex(regex) => Test::Regex(Regex::new(regex)?),
+            FieldTest::Present => Test::Present,
+            FieldTest::Absent => Test::Absent,
+        };
+        Ok(Self { name: of.name.clone(), test })
+    }
+
+    fn holds(&self, value: Option<&str>) -> bool {
+        match (&self.test, value) {
+            (Test::Absent, value) => value.is_none(),
+            (_, None) => false,
+            (Test::Present, Some(_)) => true,
+            (Test::Equals(wanted), Some(value)) => **wanted == *value,
+            (Test::Regex(regex), Some(value)) => regex.is_match(value),
+        }
+    }
+}
+
+impl Test {
+    fn complaint(&self) -> String {
+        match self {
+            Self::Equals(value) => format!("is not \"{value}\""),
+            Self::Regex(regex) => format!("does not match {regex}"),
+            Self::Present => "is missing".to_owned(),
+            Self::Absent => "is present".to_owned(),
+        }
+    }
+}
+
+/// A field's value; one that is not text counts as empty, not as absent.
+fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.fields.first(name).map(|v| std::str::from_utf8(v).unwrap_or_default())
+}
+
+/// The first parameter of a name, percent and plus decoded.
+fn parameter<'a>(request: &'a Request, name: &str) -> Option<Cow<'a, str>> {
+    let pairs = request.query()?.split('&');
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .find(|(n, _)| decode(n) == name)
+        .map(|(_, v)| decode(v))
+}
+
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|b| b == b'%' || b == b'+') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(b) = bytes.next() {
+        let escaped = || {
+            let mut ahead = bytes.clone();
+            let digit = |b: Option<u8>| b.and_then(|b| (b as char).to_digit(16));
+            Some((digit(ahead.next())? * 16 + digit(ahead.next())?) as u8)
+        };
+        match (b, escaped()) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                bytes.nth(1);
+            }
+            (b'+', _) => out.push(b' '),
+            _ => out.push(b),
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded_before_they_are_compared() {
+        assert_eq!(decode("a%20b+c%zz%4"), "a b c%zz%4");
+        assert_eq!(decode("plain"), "plain");
+    }
+}

@@ -1,0 +1,12 @@
+//! Which route takes a request: host, then path, then conditions; most specific first.
+//!
+//! The rule: an exact host before `*.` (longest first) before any host; an exact path before a template (more literal
+//! first) before a regex (in the order of the file) before a prefix (longest first); under one pattern the route with more
+//! conditions first. When a candidate's conditions do not hold the next less specific one is asked.
+
+pub(crate) mod table;
+mod matcher;
+mod host;
+mod path;
+
+pub(crate) use table::{Route, Step, Table};

@@ -1,0 +1,250 @@
+//! The wish compiled: what is running.
+//!
+//! A snapshot is built whole before anything of it is used, and never patched. What did not change is carried over from
+//! the one before by name, so an untouched upstream keeps its health, latencies and connections and an untouched
+//! listener its ticket keys.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use yumen_config::config::{self, Config, HostPattern};
+use yumen_http1::Limits;
+use yumen_net::dial::Resolver;
+use yumen_net::tls::{
+    Certificate, CertificateFiles, CertificateSet, ClientTls, ClientTlsOptions, Roots, ServerTls, ServerTlsOptions,
+    TlsVersion,
+};
+use yumen_telemetry::{ListenerMetrics, Registry};
+
+use crate::middleware;
+use crate::route::{Route, Table};
+use crate::upstream::{self, Upstream};
+
+/// Why a snapshot could not be built; the text says what to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A listener's certificates.
+    #[error("listener {listener}: {problem}")]
+    Listener {
+        /// The listener.
+        listener: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An upstream's TLS.
+    #[error("upstream {upstream}: {problem}")]
+    Upstream {
+        /// The upstream.
+        upstream: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A middleware.
+    #[error(transparent)]
+    Middleware(#[from] middleware::MiddlewareError),
+    /// A route's expression.
+    #[error("route expression: {0}")]
+    Regex(#[from] regex::Error),
+}
+
+/// Where a configuration came from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// A file's path, or words such as `built-in`.
+    pub source: String,
+    /// SHA-256 of its text in hexadecimal.
+    pub digest: String,
+}
+
+/// What a build needs from outside.
+#[derive(Clone)]
+pub struct Ports {
+    /// Metrics.
+    pub registry: Arc<Registry>,
+    /// Names to addresses.
+    pub resolver: Arc<Resolver>,
+}
+
+/// What is running.
+pub struct Snapshot {
+    /// Counts up from 1; 0 is the empty snapshot.
+    pub generation: u64,
+    /// Where it came from.
+    pub origin: Origin,
+    /// When it was built.
+    pub time: SystemTime,
+    /// What it was compiled from.
+    pub config: Arc<Config>,
+    listeners: HashMap<Arc<str>, Arc<Listener>>,
+    upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
+    /// Certificates to put in place when this snapshot is.
+    pending: Vec<(Arc<ServerTls>, CertificateSet)>,
+}
+
+/// A listener, compiled.
+pub(crate) struct Listener {
+    pub(crate) config: Arc<config::Listener>,
+    pub(crate) limits: Limits,
+    pub(crate) table: Table,
+    pub(crate) tls: Option<Arc<ServerTls>>,
+    pub(crate) metrics: Arc<ListenerMetrics>,
+    /// Where streams go whose server name is not listed.
+    pub(crate) upstream: Option<Arc<Upstream>>,
+    pub(crate) sni: Vec<(HostPattern, Arc<Upstream>)>,
+}
+
+impl Snapshot {
+    /// What runs before anything does, and after everything has stopped.
+    pub fn empty() -> Self {
+        Self {
+            generation: 0,
+            origin: Origin { source: "empty".to_owned(), digest: String::new() },
+            time: SystemTime::UNIX_EPOCH,
+            config: Arc::new(Config::default()),
+            listeners: HashMap::new(),
+            upstreams: BTreeMap::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Compiles a configuration. Nothing that runs is touched.
+    ///
+    /// # Errors
+    /// [`BuildError`]: a file is missing or wrong. The caller keeps what it has.
+    pub async fn build(
+        config: Arc<Config>,
+        origin: Origin,
+        ports: &Ports,
+        previous: &Self,
+    ) -> Result<Self, BuildError> {
+        let upstreams = build_upstreams(&config, ports, previous).await?;
+        let mut routes = Vec::with_capacity(config.routes.len());
+        for route in &config.routes {
+            let chain = route.middlewares.iter().map(|m| middleware::build(m)).collect::<Result<Vec<_>, _>>()?;
+            let upstream = route.upstream.as_ref().and_then(|name| upstreams.get(name.as_str()).cloned());
+            let metrics = ports.registry.route(route.name.as_str());
+            routes.push(Arc::new(Route::build(route, chain, upstream, metrics)?));
+        }
+        let routes = Arc::new(routes);
+        let mut listeners = HashMap::new();
+        let mut pending = Vec::new();
+        for (name, section) in &config.listeners {
+            let tls = build_tls(section, previous, &mut pending)?;
+            let find = |name: &config::UpstreamName| upstreams.get(name.as_str()).cloned();
+            let limits = &section.limits;
+            let listener = Listener {
+                limits: Limits { request_line: limits.request_line, head: limits.head, fields: limits.fields },
+                table: Table::build(&routes, name)?,
+                tls,
+                metrics: ports.registry.listener(name.as_str()),
+                upstream: section.upstream.as_ref().and_then(find),
+                sni: section.sni.iter().filter_map(|(host, name)| Some((host.clone(), find(name)?))).collect(),
+                config: Arc::clone(section),
+            };
+            listeners.insert(name.arc(), Arc::new(listener));
+        }
+        let generation = previous.generation + 1;
+        let time = yumen_net::rt::wall();
+        Ok(Self { generation, origin, time, config, listeners, upstreams, pending })
+    }
+
+    /// Puts certificates in place that were read anew for listeners which did not change otherwise.
+    pub(crate) fn commit(&mut self) {
+        for (tls, certificates) in self.pending.drain(..) {
+            if let Err(error) = tls.swap(certificates) {
+                tracing::error!(%error, "certificates were not replaced");
+            }
+        }
+    }
+
+    pub(crate) fn listener(&self, name: &str) -> Option<Arc<Listener>> {
+        self.listeners.get(name).cloned()
+    }
+
+    /// The upstreams by name.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.upstreams.values()
+    }
+
+    /// Every address a listener is bound to, with its name.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, Arc<str>)> {
+        self.config.listeners.iter().flat_map(|(name, l)| l.bind.iter().map(move |addr| (*addr, name.arc())))
+    }
+}
+
+async fn build_upstreams(
+    config: &Config,
+    ports: &Ports,
+    previous: &Snapshot,
+) -> Result<BTreeMap<Arc<str>, Arc<Upstream>>, BuildError> {
+    let mut upstreams = BTreeMap::new();
+    for (name, section) in &config.upstreams {
+        let before = previous.upstreams.get(name.as_str());
+        if let Some(same) = before.filter(|u| u.config == *section) {
+            upstreams.insert(name.arc(), Arc::clone(same));
+            continue;
+        }
+        let tls = if section.endpoints.iter().any(|e| e.tls) { Some(build_client_tls(section)?) } else { None };
+        let (found, ttl) = upstream::resolve::addresses(section, &ports.resolver).await;
+        let kept = before.map(|u| u.endpoints()).unwrap_or_default();
+        let endpoints = upstream::resolve::endpoints(section, &found, &kept, &ports.registry);
+        let built = upstream::build(section, endpoints, tls, &ports.registry);
+        upstream::watch(&built);
+        upstream::resolve::watch(&built, ttl, Arc::clone(&ports.resolver), Arc::clone(&ports.registry));
+        upstreams.insert(name.arc(), built);
+    }
+    Ok(upstreams)
+}
+
+fn build_client_tls(section: &config::Upstream) -> Result<Arc<ClientTls>, BuildError> {
+    let options = ClientTlsOptions {
+        roots: section.tls.ca.clone().map_or(Roots::System, Roots::File),
+        server_name: section.tls.sni.clone(),
+        certificate: section.tls.client.as_ref().map(files),
+        insecure_skip_verify: !section.tls.verify,
+        ..ClientTlsOptions::default()
+    };
+    let failed =
+        |e: &dyn std::fmt::Display| BuildError::Upstream { upstream: section.name.to_string(), problem: e.to_string() };
+    let (tls, warnings) = ClientTls::build(&options).map_err(|e| failed(&e))?;
+    for warning in warnings {
+        tracing::warn!(upstream = %section.name, "{warning}");
+    }
+    Ok(Arc::new(tls))
+}
+
+fn files(certificate: &config::Certificate) -> CertificateFiles {
+    CertificateFiles { chain: certificate.cert.clone(), key: certificate.key.clone() }
+}
+
+fn build_tls(
+    section: &config::Listener,
+    previous: &Snapshot,
+    pending: &mut Vec<(Arc<ServerTls>, CertificateSet)>,
+) -> Result<Option<Arc<ServerTls>>, BuildError> {
+    let Some(tls) = &section.tls else { return Ok(None) };
+    let failed =
+        |e: &dyn std::fmt::Display| BuildError::Listener { listener: section.name.to_string(), problem: e.to_string() };
+    let mut certificates = Vec::new();
+    for certificate in &tls.certificates {
+        let (loaded, warnings) = Certificate::load(&files(certificate)).map_err(|e| failed(&e))?;
+        for warning in warnings {
+            tracing::warn!(listener = %section.name, "{warning}");
+        }
+        certificates.push(loaded);
+    }
+    let set = CertificateSet { certificates, default: Some(0) };
+    let before = previous.listeners.get(section.name.as_str());
+    if let Some(same) = before.filter(|l| l.config.tls.as_ref() == Some(tls)).and_then(|l| l.tls.clone()) {
+        pending.push((Arc::clone(&same), set));
+        return Ok(Some(same));
+    }
+    let min_version = match tls.min_version {
+        config::TlsVersion::V12 => TlsVersion::Tls12,
+        config::TlsVersion::V13 => TlsVersion::Tls13,
+    };
+    let options = ServerTlsOptions { min_version, alpn: tls.alpn.clone() };
+    ServerTls::build(&options, set).map(|tls| Some(Arc::new(tls))).map_err(|e| failed(&e))
+}

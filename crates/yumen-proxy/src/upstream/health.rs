@@ -1,0 +1,133 @@
+//! Active health checks, on the control side.
+//!
+//! One task for each upstream that asks for checks. It knows its upstream weakly, so that dropping the snapshot that owns
+//! the upstream ends it.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rand::Rng;
+use yumen_config::config::{Health, HealthCheck};
+use yumen_http1::{self as http1, Parsed, ResponseHead};
+use yumen_net::dial::{self, DialOptions};
+use yumen_net::rt;
+use yumen_net::tls;
+use yumen_net::transport::Transport;
+
+use super::{Endpoint, Upstream};
+use crate::wire::{Link, Outgoing};
+
+/// Consecutive verdicts about one endpoint.
+#[derive(Clone, Copy, Default)]
+struct Streak {
+    good: u32,
+    bad: u32,
+}
+
+/// Checks the endpoints of an upstream until it is gone.
+pub(crate) fn watch(upstream: &Arc<Upstream>) {
+    let Some(health) = upstream.config.health.clone() else { return };
+    let upstream = Arc::downgrade(upstream);
+    drop(rt::spawn(run(upstream, health)));
+}
+
+async fn run(upstream: Weak<Upstream>, health: Health) {
+    let mut streaks: HashMap<u64, Streak> = HashMap::new();
+    loop {
+        let Some(strong) = upstream.upgrade() else { return };
+        let endpoints = strong.endpoints();
+        let mut checks = Vec::new();
+        for endpoint in endpoints.iter() {
+            let (endpoint, health, tls) = (Arc::clone(endpoint), health.clone(), strong.tls.clone());
+            checks.push(rt::spawn(async move {
+                let good = rt::timeout(health.timeout, check(&endpoint, &health, tls.as_deref())).await;
+                (endpoint, good.unwrap_or_else(|_| Err(io::Error::other("no answer in time"))))
+            }));
+        }
+        let mut changed = false;
+        for task in checks {
+            if let Ok((endpoint, verdict)) = task.await {
+                let streak = streaks.entry(endpoint.id).or_default();
+                changed |= judge(&strong, &endpoint, streak, &health, verdict);
+            }
+        }
+        streaks.retain(|id, _| endpoints.iter().any(|e| e.id == *id));
+        if changed {
+            strong.refresh();
+        }
+        drop(strong);
+        rt::sleep(jittered(health.interval, health.jitter)).await;
+    }
+}
+
+fn judge(
+    upstream: &Upstream,
+    endpoint: &Endpoint,
+    streak: &mut Streak,
+    health: &Health,
+    verdict: io::Result<()>,
+) -> bool {
+    match verdict {
+        Ok(()) => {
+            *streak = Streak { good: streak.good.saturating_add(1), bad: 0 };
+            let changed = streak.good >= health.rise && endpoint.judge(true);
+            if changed {
+                tracing::info!(upstream = %upstream.name, endpoint = %endpoint.name, "endpoint is healthy again");
+            }
+            changed
+        }
+        Err(error) => {
+            *streak = Streak { good: 0, bad: streak.bad.saturating_add(1) };
+            let changed = streak.bad >= health.fall && endpoint.judge(false);
+            if changed {
+                tracing::warn!(upstream = %upstream.name, endpoint = %endpoint.name, %error, "endpoint is unhealthy");
+            }
+            changed
+        }
+    }
+}
+
+/// Spreads checks out, so that many gateways do not ask at once.
+fn jittered(interval: Duration, percent: u8) -> Duration {
+    let spread = f64::from(percent.min(100)) / 100.0;
+    interval.mul_f64(rand::rng().random_range(1.0 - spread..=1.0 + spread))
+}
+
+async fn check(endpoint: &Endpoint, health: &Health, client: Option<&tls::ClientTls>) -> io::Result<()> {
+    let options = DialOptions { timeout: health.timeout, ..DialOptions::default() };
+    let stream = dial::connect(endpoint.addr, &options).await.map_err(io::Error::other)?;
+    let HealthCheck::Http { path, expect, host } = &health.check else { return Ok(()) };
+    let transport = match (client, &endpoint.tls_name) {
+        (Some(client), Some(name)) => tls::connect(client, name, stream).await.map_err(io::Error::other)?.0,
+        _ => Transport::plain(stream),
+    };
+    let host = host.as_deref().unwrap_or(&endpoint.name);
+    let status = ask(&mut Link::new(transport), path, host).await?;
+    if expect.iter().any(|(from, to)| (*from..=*to).contains(&status)) {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{path} answered {status}")))
+}
+
+async fn ask(link: &mut Link, path: &str, host: &str) -> io::Result<u16> {
+    let mut out = Outgoing::new(Vec::new());
+    http1::encode_request_line(out.text(), b"GET", path.as_bytes());
+    http1::encode_field(out.text(), b"Host", host.as_bytes());
+    http1::encode_field(out.text(), b"User-Agent", b"yumen-health");
+    http1::encode_field(out.text(), b"Connection", b"close");
+    out.text().extend_from_slice(b"\r\n");
+    std::future::poll_fn(|cx| out.poll_write(link, cx)).await?;
+    let mut head = ResponseHead::default();
+    loop {
+        match http1::parse_response(&link.ahead, &http1::Limits::default(), b"GET", &mut head) {
+            Ok(Parsed::Complete) => return Ok(head.status),
+            Ok(Parsed::Partial) => {}
+            Err(fault) => return Err(io::Error::other(fault)),
+        }
+        if std::future::poll_fn(|cx| link.poll_fill(cx)).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Upstreams: named groups of endpoints, with a balancer, health and connections.
+//!
+//! An [`Upstream`] is shared by all workers and survives a reload when its section did not change. What a worker keeps
+//! for itself (connections at rest, its place in the round, buffers) stands in [`Local`].
+
+mod send;
+mod health;
+mod h1;
+mod pool;
+pub(crate) mod resolve;
+mod balance;
+mod endpoint;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use yumen_config::config;
+use yumen_http1 as http1;
+use yumen_net::tls::ClientTls;
+use yumen_telemetry::{Registry, UpstreamMetrics};
+
+pub use endpoint::Endpoint;
+pub(crate) use h1::Tunnel;
+pub(crate) use health::watch;
+pub(crate) use send::{Send, dial};
+
+use balance::Turn;
+use pool::Pool;
+
+/// How long the phases of one call may last; `None` is for ever.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Phase {
+    pub(crate) connect: Duration,
+    pub(crate) head: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) request: Option<Duration>,
+}
+
+/// A named group of endpoints.
+pub struct Upstream {
+    pub(crate) name: Arc<str>,
+    pub(crate) config: Arc<config::Upstream>,
+    /// All endpoints, in the order of the file.
+    pub(crate) endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    /// Those that may be chosen now.
+    usable: ArcSwap<Vec<Arc<Endpoint>>>,
+    pub(crate) tls: Option<Arc<ClientTls>>,
+    pub(crate) metrics: Arc<UpstreamMetrics>,
+}
+
+impl Upstream {
+    /// The parts of one endpoint's health have changed, or the endpoints themselves: chooses anew who may be chosen.
+    pub(crate) fn refresh(&self) {
+        let all = self.endpoints.load();
+        let healthy: Vec<_> = all.iter().filter(|e| e.is_healthy() && e.weight > 0).cloned().collect();
+        let weighty = all.iter().filter(|e| e.weight > 0).count();
+        let share = (healthy.len() * 100).checked_div(weighty).unwrap_or(0);
+        // Below the threshold the checks are believed to be wrong rather than nearly everyone to be ill: spreading over
+        // all is better than drowning the few.
+        let panic = share < usize::from(self.config.panic_threshold);
+        let usable = if panic { all.iter().filter(|e| e.weight > 0).cloned().collect() } else { healthy };
+        self.usable.store(Arc::new(usable));
+    }
+
+    /// Chooses an endpoint, not one of `tried` if there is any other.
+    pub(crate) fn choose(&self, local: &Local, client: IpAddr, tried: &[u64]) -> Option<Arc<Endpoint>> {
+        let usable = self.usable.load();
+        let mut turns = local.turns.borrow_mut();
+        let turn = turns.entry(Arc::as_ptr(&self.name).cast::<u8>() as usize).or_default();
+        let rng = &mut *local.rng.borrow_mut();
+        if tried.is_empty() {
+            return balance::choose(self.config.balance, &usable, turn, client, rng).cloned();
+        }
+        let others: Vec<_> = usable.iter().filter(|e| !tried.contains(&e.id)).cloned().collect();
+        let from = if others.is_empty() { &**usable } else { &others };
+        balance::choose(self.config.balance, from, turn, client, rng).cloned()
+    }
+
+    /// Every endpoint, for status and explain.
+    pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
+        self.endpoints.load_full()
+    }
+
+    /// The upstream's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What one worker keeps for its calls to endpoints.
+pub(crate) struct Local {
+    pub(crate) index: usize,
+    pub(crate) pool: RefCell<Pool>,
+    pub(crate) scratch: RefCell<Scratch>,
+    pub(crate) answer_limits: http1::Limits,
+    turns: RefCell<HashMap<usize, Turn>>,
+    rng: RefCell<SmallRng>,
+    buffers: RefCell<Vec<Vec<u8>>>,
+}
+
+/// Memory every connection of a worker shares while it is being polled, so that one at rest needs none.
+pub(crate) struct Scratch {
+    pub(crate) input: Vec<u8>,
+    pub(crate) request: http1::RequestHead,
+    pub(crate) response: http1::ResponseHead,
+}
+
+const SCRATCH: usize = 32 * 1024;
+const BUFFERS: usize = 64;
+const BUFFER: usize = 64 * 1024;
+
+impl Local {
+    pub(crate) fn new(index: usize) -> Self {
+        Self {
+            index,
+            pool: RefCell::default(),
+            scratch: RefCell::new(Scratch {
+                input: vec![0; SCRATCH],
+                request: http1::RequestHead::default(),
+                response: http1::ResponseHead::default(),
+            }),
+            answer_limits: http1::Limits { head: 64 * 1024, ..http1::Limits::default() },
+            turns: RefCell::default(),
+            rng: RefCell::new(SmallRng::from_os_rng()),
+            buffers: RefCell::default(),
+        }
+    }
+
+    /// An empty buffer, used before if there is one.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        self.buffers.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(1024))
+    }
+
+    /// Gives a buffer back. Large ones and those beyond a small stock are dropped.
+    pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut buffers = self.buffers.borrow_mut();
+        if buffers.len() < BUFFERS && buffer.capacity() <= BUFFER {
+            buffers.push(buffer);
+        }
+    }
+
+    /// Housekeeping, once a second.
+    pub(crate) fn sweep(&self) {
+        self.pool.borrow_mut().sweep(yumen_net::rt::now());
+    }
+}
+
+/// Builds an upstream whose addresses are known; health checks are started by the caller.
+pub(crate) fn build(
+    config: &Arc<config::Upstream>,
+    endpoints: Vec<Arc<Endpoint>>,
+    tls: Option<Arc<ClientTls>>,
+    registry: &Registry,
+) -> Arc<Upstream> {
+    let name: Arc<str> = Arc::from(config.name.as_str());
+    let upstream = Arc::new(Upstream {
+        metrics: registry.upstream(&name),
+        name,
+        config: Arc::clone(config),
+        endpoints: ArcSwap::from_pointee(endpoints),
+        usable: ArcSwap::default(),
+        tls,
+    });
+    upstream.refresh();
+    upstream
+}

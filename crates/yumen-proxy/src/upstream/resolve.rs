@@ -1,0 +1,97 @@
+//! From names to endpoints: looked up before an upstream is used, and again when the answers have aged. A failed look-up
+//! changes nothing: the last good addresses stay.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use yumen_config::config;
+use yumen_net::dial::Resolver;
+use yumen_net::rt;
+use yumen_telemetry::Registry;
+
+use super::{Endpoint, Upstream};
+
+/// The addresses of an upstream's endpoints, in the order of the file, and how long they may be used.
+pub(crate) async fn addresses(config: &config::Upstream, resolver: &Resolver) -> (Vec<(usize, SocketAddr)>, Duration) {
+    let mut found = Vec::new();
+    let mut ttl = config.dns.max;
+    for (index, endpoint) in config.endpoints.iter().enumerate() {
+        if let Some(ip) = literal(&endpoint.address) {
+            found.push((index, SocketAddr::new(ip, endpoint.port)));
+            continue;
+        }
+        match resolver.resolve(&endpoint.address, endpoint.port).await {
+            Ok(answer) => {
+                ttl = ttl.min(answer.ttl.max(config.dns.min));
+                found.extend(answer.addrs.into_iter().map(|addr| (index, addr)));
+            }
+            Err(error) => {
+                tracing::warn!(upstream = %config.name, %error, "name look-up failed; the last good addresses stay");
+                ttl = ttl.min(Duration::from_secs(5)).max(config.dns.min);
+            }
+        }
+    }
+    (found, ttl)
+}
+
+fn literal(address: &str) -> Option<IpAddr> {
+    address.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// Endpoints for addresses; those that were there before are kept with their health, latency and connections.
+pub(crate) fn endpoints(
+    config: &config::Upstream,
+    addresses: &[(usize, SocketAddr)],
+    before: &[Arc<Endpoint>],
+    registry: &Registry,
+) -> Vec<Arc<Endpoint>> {
+    let mut made: HashMap<SocketAddr, ()> = HashMap::new();
+    let mut all = Vec::new();
+    for (index, addr) in addresses {
+        let Some(section) = config.endpoints.get(*index) else { continue };
+        if made.insert(*addr, ()).is_some() {
+            continue;
+        }
+        let named = literal(&section.address).is_none();
+        let name = if named { format!("{}({})", section.text, addr.ip()) } else { section.text.to_string() };
+        let same = before.iter().find(|e| e.addr == *addr && *e.name == name && e.weight == section.weight);
+        all.push(same.cloned().unwrap_or_else(|| {
+            let metrics = registry.endpoint(config.name.as_str(), &name);
+            metrics.weight.set(u64::from(section.weight));
+            let tls_name = section.tls.then(|| Arc::from(&*section.address));
+            Arc::new(Endpoint::new(name.into(), *addr, section.weight, tls_name, config.pool.clone(), metrics))
+        }));
+    }
+    all
+}
+
+/// Looks names up again until the upstream is gone.
+pub(crate) fn watch(upstream: &Arc<Upstream>, first: Duration, resolver: Arc<Resolver>, registry: Arc<Registry>) {
+    if upstream.config.endpoints.iter().all(|e| literal(&e.address).is_some()) {
+        return;
+    }
+    let upstream = Arc::downgrade(upstream);
+    drop(rt::spawn(run(upstream, first, resolver, registry)));
+}
+
+async fn run(upstream: Weak<Upstream>, mut wait: Duration, resolver: Arc<Resolver>, registry: Arc<Registry>) {
+    loop {
+        rt::sleep(wait).await;
+        let Some(strong) = upstream.upgrade() else { return };
+        let (found, ttl) = addresses(&strong.config, &resolver).await;
+        wait = ttl;
+        let whole = (0..strong.config.endpoints.len()).all(|i| found.iter().any(|(index, _)| *index == i));
+        if !whole {
+            continue;
+        }
+        let before = strong.endpoints();
+        let next = endpoints(&strong.config, &found, &before, &registry);
+        if next.len() != before.len() || next.iter().zip(before.iter()).any(|(a, b)| a.id != b.id) {
+            tracing::info!(upstream = %strong.name, endpoints = next.len(), "addresses changed");
+            strong.endpoints.store(Arc::new(next));
+            strong.refresh();
+        }
+    }
+}

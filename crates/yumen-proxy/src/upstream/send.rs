@@ -1,0 +1,141 @@
+//! Sends an exchange to an upstream: choose, take or make a connection, call, and try again where that is safe.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use yumen_core::{Answer, Body, Error, Exchange, Request, Response, Retry, Side, Stage, Terminal};
+use yumen_net::dial::{self, DialError, DialErrorKind, DialOptions};
+use yumen_net::rt;
+use yumen_net::tls;
+use yumen_net::transport::Transport;
+use yumen_telemetry::reasons;
+
+use super::h1::Call;
+use super::{Endpoint, Local, Phase, Upstream};
+use crate::wire::Link;
+
+/// How many endpoints are tried when none could be connected to.
+const ATTEMPTS: u32 = 3;
+
+/// The end of a chain that leads to an upstream.
+pub(crate) struct Send {
+    pub(crate) local: Rc<Local>,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) phase: Phase,
+}
+
+impl Terminal for Send {
+    fn handle<'a>(&'a self, exchange: &'a mut Exchange, request: Request) -> Answer<'a> {
+        Box::pin(self.send(exchange, request))
+    }
+}
+
+impl Send {
+    async fn send(&self, exchange: &mut Exchange, mut request: Request) -> Result<Response, Error> {
+        exchange.upstream = Some(Arc::clone(&self.upstream.name));
+        let mut tried = Vec::new();
+        let mut raced = false;
+        loop {
+            let Some(endpoint) = self.upstream.choose(&self.local, exchange.client, &tried) else {
+                return Err(Error::new(Side::Upstream, Stage::Connect, reasons::NO_HEALTHY_ENDPOINT)
+                    .detail(format!("upstream {}", self.upstream.name)));
+            };
+            exchange.endpoint = Some(Arc::clone(&endpoint.name));
+            exchange.attempts += 1;
+            let streams = matches!(request.body, Body::Stream(_));
+            let (error, pooled) = match self.attempt(exchange, &mut request, &endpoint, raced).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            endpoint.metrics.failures.add(self.local.index, 1);
+            let again = match error.may_retry() {
+                Retry::Never => false,
+                Retry::Unsent => {
+                    tried.push(endpoint.id);
+                    exchange.attempts < ATTEMPTS
+                }
+                // The idle race: the endpoint closed a connection at rest just as the request went out.
+                Retry::IfIdempotent => {
+                    pooled && !streams && request.method.is_idempotent() && !std::mem::replace(&mut raced, true)
+                }
+            };
+            if !again {
+                return Err(error);
+            }
+            self.upstream.metrics.retries.add(self.local.index, 1);
+        }
+    }
+
+    /// One attempt. The flag of a failure says whether the connection had been at rest before.
+    async fn attempt(
+        &self,
+        exchange: &mut Exchange,
+        request: &mut Request,
+        endpoint: &Arc<Endpoint>,
+        fresh: bool,
+    ) -> Result<Response, (Error, bool)> {
+        let index = self.local.index;
+        let pooled = if fresh { None } else { self.local.pool.borrow_mut().take(endpoint, rt::now()) };
+        let reused = pooled.is_some();
+        let connection = match pooled {
+            Some(idle) => {
+                self.upstream.metrics.reused.add(index, 1);
+                (idle.link, idle.served)
+            }
+            None => {
+                let begun = rt::now();
+                let transport = dial(&self.upstream, endpoint, &self.phase, index).await.map_err(|e| (e, false))?;
+                exchange.timings.connect = Some(rt::now().saturating_duration_since(begun));
+                (Link::new(transport), 0)
+            }
+        };
+        endpoint.metrics.requests.add(index, 1);
+        let method = request.method.clone();
+        let mut call = Call::new(&self.local, endpoint, connection, request, self.phase);
+        let head = call.head(exchange, &method).await.map_err(|e| (e, reused))?;
+        if head.response.status == 101 && !(request.upgrade && head.upgrade) {
+            let error = Error::new(Side::Upstream, Stage::Receive, reasons::UPGRADE_FAILED)
+                .detail(format!("{} changed the protocol unasked", endpoint.name));
+            return Err((error, reused));
+        }
+        Ok(call.into_response(head))
+    }
+}
+
+/// Connects to an endpoint, with TLS where its address says so.
+pub(crate) async fn dial(
+    upstream: &Upstream,
+    endpoint: &Endpoint,
+    phase: &Phase,
+    index: usize,
+) -> Result<Transport, Error> {
+    upstream.metrics.connects.add(index, 1);
+    let connected = async {
+        let options = DialOptions { timeout: phase.connect, ..DialOptions::default() };
+        let stream = dial::connect(endpoint.addr, &options).await.map_err(|e| dial_error(endpoint, e))?;
+        let (Some(tls), Some(name)) = (&upstream.tls, &endpoint.tls_name) else {
+            return Ok(Transport::plain(stream));
+        };
+        match rt::timeout(phase.connect, tls::connect(tls, name, stream)).await {
+            Ok(Ok((transport, _))) => Ok(transport),
+            Ok(Err(e)) => Err(connect_error(endpoint, reasons::TLS_TO_ENDPOINT_FAILED).source(e)),
+            Err(_) => Err(connect_error(endpoint, reasons::CONNECT_TIMEOUT).detail(format!("{}: TLS", endpoint.name))),
+        }
+    };
+    connected.await.inspect_err(|_| upstream.metrics.connect_failures.add(index, 1))
+}
+
+fn connect_error(endpoint: &Endpoint, reason: yumen_core::Reason) -> Error {
+    Error::new(Side::Upstream, Stage::Connect, reason).retry(Retry::Unsent).detail(endpoint.name.as_ref())
+}
+
+fn dial_error(endpoint: &Endpoint, e: DialError) -> Error {
+    let reason = match e.kind {
+        DialErrorKind::Refused => reasons::CONNECT_REFUSED,
+        DialErrorKind::TimedOut => reasons::CONNECT_TIMEOUT,
+        DialErrorKind::Unreachable => reasons::CONNECT_UNREACHABLE,
+        DialErrorKind::OutOfPorts => reasons::OUT_OF_PORTS,
+        DialErrorKind::Other => reasons::CONNECT_FAILED,
+    };
+    connect_error(endpoint, reason).source(e)
+}
