@@ -80,7 +80,8 @@ fn read(input: &[u8]) -> Result<String, Fault> {
         Body::Refused(fault) => Err(fault),
         Body::Partial => Ok("partial".into()),
         Body::End { consumed, trailers } => {
-            let trailers: Vec<_> = trailers.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect();
+            let trailers: Vec<_> =
+                trailers.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect();
             Ok(format!("{}|{}|{}", text(&content), trailers.join(" "), text(&input[consumed..])))
         }
     }
@@ -127,7 +128,9 @@ fn trailers_obey_the_limits_of_a_head() {
 
 #[test]
 fn forbidden_trailers() {
-    for name in ["Content-Length", "TRANSFER-ENCODING", "host", "Trailer", "te", "Set-Cookie", "content-type", "Upgrade"] {
+    for name in
+        ["Content-Length", "TRANSFER-ENCODING", "host", "Trailer", "te", "Set-Cookie", "content-type", "Upgrade"]
+    {
         assert!(is_forbidden_trailer(name.as_bytes()), "{name}");
     }
     for name in ["grpc-status", "X-Checksum", "Digest", "hosts", ""] {

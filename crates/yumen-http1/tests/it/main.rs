@@ -1,13 +1,21 @@
 //! What the codec reads, what it refuses and why. Section numbers are those of RFC 9112 unless they say 9110.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::type_complexity, missing_docs, unreachable_pub, reason = "tests")]
 
 mod chunked;
 mod cuts;
+mod encode;
+#[path = "../../../../fuzz/src/http1.rs"]
+mod fuzz;
 mod generated;
+mod predicates;
 mod properties;
+mod property;
 mod replay;
+mod request;
 mod requests;
+mod response;
 mod responses;
+mod smoke;
 
 use yumen_http1::Fault;
 
@@ -30,7 +38,9 @@ fn check<T: PartialEq + std::fmt::Debug>(rows: impl IntoIterator<Item = (&'stati
     let wrong: Vec<String> = rows
         .into_iter()
         .filter(|(_, _, got, wanted)| got != wanted)
-        .map(|(section, input, got, wanted)| format!("[{section}] {}\n  got    {got:?}\n  wanted {wanted:?}", show(input)))
+        .map(|(section, input, got, wanted)| {
+            format!("[{section}] {}\n  got    {got:?}\n  wanted {wanted:?}", show(input))
+        })
         .collect();
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -108,7 +108,10 @@ pub fn response_head(input: &[u8]) {
         }
         assert!(head.len <= input.len() && head.len <= limits.head && head.fields.len() <= limits.fields);
         assert!((100..1000).contains(&head.status), "status {}", head.status);
-        assert!(!(head.keep_alive && (head.upgrade || head.framing == Framing::UntilClose)), "reuse of a used-up connection");
+        assert!(
+            !(head.keep_alive && (head.upgrade || head.framing == Framing::UntilClose)),
+            "reuse of a used-up connection"
+        );
         let bodiless = matches!(head.status, 100..200 | 204 | 304) || method == b"HEAD";
         assert!(!bodiless || head.framing == Framing::None, "a body where there is none");
         check_fields(&head.fields, input);
@@ -127,7 +130,11 @@ fn rewrite_response(input: &[u8], method: &[u8], head: &ResponseHead) {
     encode_status_line(&mut out, head.status, Some(head.reason.of(input)));
     encode_fields(&mut out, &head.fields, input);
     let mut again = ResponseHead::default();
-    assert_eq!(parse_response(&out, &roomy(), method, &mut again), Ok(Parsed::Complete), "written again, it is refused");
+    assert_eq!(
+        parse_response(&out, &roomy(), method, &mut again),
+        Ok(Parsed::Complete),
+        "written again, it is refused"
+    );
     let facts = |head: &ResponseHead, buf: &[u8]| {
         let reason = head.reason.of(buf).to_vec();
         (head.status, reason, head.framing, head.keep_alive, head.upgrade, texts(&head.fields, buf))

@@ -216,7 +216,11 @@ pub const ACCEPTED: &[Accepted] = &[
     ("3.2.2", b"GET http://[::1]:8080/ HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", "GET / Absolute None [::1]:8080 ka"),
     ("3.2.3", b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", "CONNECT  Authority None a:443 ka"),
     ("3.2.3", b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT  Authority None a:443 ka"),
-    ("3.2.3", b"CONNECT [::1]:1 HTTP/1.1\r\nHost: [::1]:1\r\nContent-Length: 0\r\n\r\n", "CONNECT  Authority Length(0) [::1]:1 ka"),
+    (
+        "3.2.3",
+        b"CONNECT [::1]:1 HTTP/1.1\r\nHost: [::1]:1\r\nContent-Length: 0\r\n\r\n",
+        "CONNECT  Authority Length(0) [::1]:1 ka",
+    ),
     ("3.2.4", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * Asterisk None a ka"),
     ("3.2", host!("example.com:8080"), "GET / Origin None example.com:8080 ka"),
     ("3.2", host!("a_b.example."), "GET / Origin None a_b.example. ka"),
@@ -294,7 +298,11 @@ fn limits_hold_to_the_byte() {
     let padded = |len: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(len));
     assert_eq!((padded(8).len(), outcome(&padded(8))), (40, Ok(())));
     assert_eq!(outcome(&padded(9)), Err((HeadTooLarge, 431)));
-    assert_eq!(outcome("GET / HTTP/1.1\r\nHost: a\r\nX: xxxxxxxxxxxxxxxxxxxxx"), Err((HeadTooLarge, 431)), "unfinished");
+    assert_eq!(
+        outcome("GET / HTTP/1.1\r\nHost: a\r\nX: xxxxxxxxxxxxxxxxxxxxx"),
+        Err((HeadTooLarge, 431)),
+        "unfinished"
+    );
     assert_eq!(outcome("GET / HTTP/1.1\r\nHost: a\r\na:\r\nb:\r\n\r\n"), Err((TooManyFields, 431)));
 }
 

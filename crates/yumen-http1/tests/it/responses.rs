@@ -79,8 +79,16 @@ pub const ACCEPTED: &[Accepted] = &[
     ("9110 9.3.6", b"CONNECT|HTTP/1.1 407 Auth\r\nContent-Length: 5\r\n\r\n", "407 \"Auth\" Length(5) ka"),
     ("9.3", b"GET|HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "200 \"OK\" Length(0) conn"),
     ("9.3", b"GET|HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", "200 \"OK\" Length(0) 1.0"),
-    ("9.3", b"GET|HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", "200 \"OK\" Length(0) 1.0 ka conn"),
-    ("9110 7.8", b"GET|HTTP/1.1 426 Up\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 0\r\n\r\n", "426 \"Up\" Length(0) ka conn"),
+    (
+        "9.3",
+        b"GET|HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+        "200 \"OK\" Length(0) 1.0 ka conn",
+    ),
+    (
+        "9110 7.8",
+        b"GET|HTTP/1.1 426 Up\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 0\r\n\r\n",
+        "426 \"Up\" Length(0) ka conn",
+    ),
 ];
 
 /// Method and head of a row of [`ACCEPTED`].
