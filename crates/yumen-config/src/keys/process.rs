@@ -1,0 +1,67 @@
+//! The top level and what concerns the process.
+
+use super::proxy::{LISTENER, MIDDLEWARE, ROUTE, UPSTREAM};
+use super::{Kind, Table, key};
+
+pub(crate) static ROOT: Table = Table {
+    name: "file",
+    doc: "The top level of a configuration file.",
+    keys: &[
+        key("include", Kind::List(&Kind::Path), "", "More files to read, relative to this one; `*` and `?` in the last part."),
+        key("listeners", Kind::Map(&Kind::Section(&LISTENER)), "", "Where clients connect, by name."),
+        key("routes", Kind::Map(&Kind::Section(&ROUTE)), "", "Which requests go where, by name; the most specific wins, their order has no meaning."),
+        key("middlewares", Kind::Map(&Kind::Section(&MIDDLEWARE)), "", "Steps on the way of a request that routes use by name."),
+        key("upstreams", Kind::Map(&Kind::Section(&UPSTREAM)), "", "Sets of endpoints, by name."),
+        key("runtime", Kind::Section(&RUNTIME), "", "Workers and draining."),
+        key("admin", Kind::OrOff(&Kind::Section(&ADMIN)), "on", "The admin endpoint: metrics, status, reload."),
+        key("log", Kind::Section(&LOG), "", "The process log and the access log."),
+        key("state_dir", Kind::Path, "", "Where the last good configuration is kept."),
+    ],
+};
+
+pub(crate) static RUNTIME: Table = Table {
+    name: "runtime",
+    doc: "Workers and draining.",
+    keys: &[
+        key("workers", Kind::Number, "one per CPU", "Threads that serve connections."),
+        key("drain_timeout", Kind::Duration, "30s", "How long connections may take to finish when the process stops."),
+    ],
+};
+
+pub(crate) static ADMIN: Table = Table {
+    name: "admin",
+    doc: "The admin endpoint; `admin: off` turns it off.",
+    keys: &[
+        key("listen", Kind::Text, "127.0.0.1:9900", "A loopback address, `unix:PATH` or `pipe:NAME`."),
+        key("token_file", Kind::Path, "", "The file with the token that writes need; only its owner may read it."),
+    ],
+};
+
+pub(crate) static LOG: Table = Table {
+    name: "log",
+    doc: "The process log and the access log.",
+    keys: &[
+        key("level", Kind::OneOf(&["error", "warn", "info", "debug", "trace"]), "info", "The least severe lines that are written."),
+        key("access", Kind::OrOff(&Kind::Section(&ACCESS_LOG)), "on", "One line for each request."),
+    ],
+};
+
+pub(crate) static ACCESS_LOG: Table = Table {
+    name: "log access",
+    doc: "The access log.",
+    keys: &[
+        key("output", Kind::Either(&[Kind::OneOf(&["stdout", "off"]), Kind::Path]), "stdout", "`stdout`, `off` or the path of a file."),
+        key("format", Kind::OneOf(&["auto", "json", "text"]), "auto", "`auto` is text on a terminal and JSON elsewhere."),
+        key("rotate", Kind::Section(&ROTATE), "", "When a file is rotated."),
+    ],
+};
+
+pub(crate) static ROTATE: Table = Table {
+    name: "log access rotate",
+    doc: "Rotation of the access log's file.",
+    keys: &[
+        key("size", Kind::Size, "100MiB", "Size after which a new file is begun."),
+        key("age", Kind::Duration, "24h", "Age after which a new file is begun."),
+        key("keep", Kind::Number, "7", "Old files that are kept."),
+    ],
+};

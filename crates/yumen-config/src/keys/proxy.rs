@@ -1,0 +1,293 @@
+//! Listeners, routes, middlewares and upstreams.
+
+use super::{Kind, Table, key};
+
+const NAME: Kind = Kind::Text;
+
+pub(crate) static LISTENER: Table = Table {
+    name: "listener",
+    doc: "Where clients connect.",
+    keys: &[
+        key("bind", Kind::List(&Kind::Address), "required", "Addresses; `:8080` is every address, IPv6 and IPv4."),
+        key("protocol", Kind::OneOf(&["http", "tcp", "tls_passthrough"]), "http", "What clients speak."),
+        key("tls", Kind::Section(&TLS), "", "TLS ended here."),
+        key("limits", Kind::Section(&LIMITS), "", "What a client may send."),
+        key("timeouts", Kind::Section(&LISTENER_TIMEOUTS), "", "How long a client may take."),
+        key("forwarded", Kind::Section(&FORWARDED), "", "Forwarding fields."),
+        key("absolute_form", Kind::OneOf(&["same_host", "refuse"]), "same_host", "Request targets in absolute form: taken when the host is that of `Host`, or refused."),
+        key("default_status", Kind::Number, "404", "The status when no route matches."),
+        key("upstream", NAME, "", "For `tcp` and `tls_passthrough`: where connections go."),
+        key("sni", Kind::Map(&NAME), "", "For `tls_passthrough`: upstreams by server name, `*.` for those below."),
+        key("access", Kind::Section(&ACCESS), "", "Which client addresses may connect."),
+    ],
+};
+
+pub(crate) static TLS: Table = Table {
+    name: "listener tls",
+    doc: "TLS ended at a listener.",
+    keys: &[
+        key("certificates", Kind::List(&Kind::Section(&CERTIFICATE)), "required", "Chosen by server name; the first when none fits."),
+        key("min_version", Kind::OneOf(&["1.2", "1.3"]), "1.2", "The least version."),
+        key("alpn", Kind::List(&Kind::Text), "http/1.1", "Protocols offered, best first; none for `tcp`."),
+    ],
+};
+
+pub(crate) static CERTIFICATE: Table = Table {
+    name: "certificate",
+    doc: "A certificate and its key, PEM files.",
+    keys: &[
+        key("cert", Kind::Path, "required", "The chain, the end entity's certificate first."),
+        key("key", Kind::Path, "required", "The private key."),
+    ],
+};
+
+pub(crate) static LIMITS: Table = Table {
+    name: "listener limits",
+    doc: "What a client may send.",
+    keys: &[
+        key("request_line", Kind::Size, "8KiB", "The request line; beyond it 414."),
+        key("head", Kind::Size, "32KiB", "The whole head; beyond it 431."),
+        key("fields", Kind::Number, "100", "Header fields; beyond it 431."),
+        key("body", Kind::OrOff(&Kind::Size), "off", "A request body; beyond it 413."),
+        key("connections", Kind::OrOff(&Kind::Number), "off", "Connections at a time."),
+        key("requests_per_connection", Kind::OrOff(&Kind::Number), "off", "Requests on one connection, after which it is closed."),
+    ],
+};
+
+pub(crate) static LISTENER_TIMEOUTS: Table = Table {
+    name: "listener timeouts",
+    doc: "How long a client may take.",
+    keys: &[
+        key("handshake", Kind::Duration, "10s", "The TLS handshake."),
+        key("head", Kind::Duration, "15s", "From the first byte of a request to the end of its head."),
+        key("idle", Kind::Duration, "75s", "Between requests; `1h` for `tcp` and `tls_passthrough`, where it is the time without any byte."),
+        key("body_idle", Kind::Duration, "30s", "Between two parts of a request body."),
+        key("write_idle", Kind::Duration, "30s", "While the client takes nothing of the answer."),
+        key("min_body_rate", Kind::OrOff(&Kind::Size), "100", "The least rate of a request body per second."),
+    ],
+};
+
+pub(crate) static FORWARDED: Table = Table {
+    name: "listener forwarded",
+    doc: "Forwarding fields.",
+    keys: &[
+        key("trust", Kind::List(&Kind::Network), "", "Sources whose forwarding fields are believed."),
+        key("emit", Kind::OneOf(&["off", "x_forwarded", "forwarded", "both"]), "x_forwarded", "Which fields endpoints get."),
+        key("via", Kind::OrOff(&Kind::Text), "yumen", "The name in `Via`."),
+    ],
+};
+
+pub(crate) static ACCESS: Table = Table {
+    name: "access",
+    doc: "A filter by client address.",
+    keys: &[
+        key("allow", Kind::List(&Kind::Network), "", "Who may; everybody when empty."),
+        key("deny", Kind::List(&Kind::Network), "", "Who may not, even when allowed."),
+    ],
+};
+
+pub(crate) static ROUTE: Table = Table {
+    name: "route",
+    doc: "Which requests go where.",
+    keys: &[
+        key("listeners", Kind::List(&NAME), "every http listener", "The listeners it applies to."),
+        key("hosts", Kind::List(&Kind::Host), "*", "The hosts: exact, `*.` for those below, `*` for all."),
+        key("match", Kind::Section(&MATCH), "", "Further conditions; all must hold."),
+        key("middlewares", Kind::List(&Kind::Either(&[Kind::Text, Kind::Section(&MIDDLEWARE)])), "", "Names, or middlewares written in place; outermost first."),
+        key("upstream", NAME, "", "Where requests go; needed unless a middleware answers."),
+        key("timeouts", Kind::Section(&ROUTE_TIMEOUTS), "", "Limits that replace those of the upstream."),
+    ],
+};
+
+pub(crate) static MATCH: Table = Table {
+    name: "route match",
+    doc: "Conditions of a route.",
+    keys: &[
+        key("path", Kind::Either(&[Kind::Text, Kind::Section(&PATH)]), "{prefix: /}", "The path, exactly; or one of the patterns."),
+        key("methods", Kind::List(&Kind::Text), "", "Methods; all when empty."),
+        key("headers", Kind::Map(&Kind::Either(&[Kind::Text, Kind::Section(&FIELD)])), "", "Header fields by name."),
+        key("query", Kind::Map(&Kind::Either(&[Kind::Text, Kind::Section(&FIELD)])), "", "Query parameters by name."),
+        key("source", Kind::List(&Kind::Network), "", "Client addresses."),
+    ],
+};
+
+pub(crate) static PATH: Table = Table {
+    name: "route match path",
+    doc: "A pattern for a path; exactly one of these.",
+    keys: &[
+        key("exact", Kind::Text, "", "This path."),
+        key("prefix", Kind::Text, "", "This path and all below it, by whole segments."),
+        key("template", Kind::Text, "", "Segments, `{name}` for any one, a last `{name...}` for the rest."),
+        key("regex", Kind::Regex, "", "A regular expression for the whole path."),
+    ],
+};
+
+pub(crate) static FIELD: Table = Table {
+    name: "route match field",
+    doc: "A condition on a header field or query parameter; exactly one of these.",
+    keys: &[
+        key("equals", Kind::Text, "", "A value is this."),
+        key("regex", Kind::Regex, "", "A value matches as a whole."),
+        key("present", Kind::Bool, "", "It is there."),
+        key("absent", Kind::Bool, "", "It is not there."),
+    ],
+};
+
+pub(crate) static ROUTE_TIMEOUTS: Table = Table {
+    name: "route timeouts",
+    doc: "Limits of time that replace those of the upstream.",
+    keys: &[
+        key("connect", Kind::Duration, "", "To connect to an endpoint."),
+        key("head", Kind::Duration, "", "To the head of the answer."),
+        key("idle", Kind::Duration, "", "Between two parts of the answer's body."),
+        key("request", Kind::Duration, "", "For the whole request."),
+    ],
+};
+
+/// Keys of every kind in one table; `lower/middleware.rs` refuses those that are not of the kind.
+pub(crate) static MIDDLEWARE: Table = Table {
+    name: "middleware",
+    doc: "A step on the way of a request. Which keys it takes depends on its `kind`.",
+    keys: &[
+        key("kind", Kind::OneOf(MIDDLEWARE_KINDS), "required", "What it does."),
+        key("header", Kind::Text, "X-Request-ID", "request_id: the field that carries the id."),
+        key("accept", Kind::OneOf(&["always", "trusted", "never"]), "trusted", "request_id: whose ids are taken over; `trusted` by `forwarded.trust`."),
+        key("request", Kind::Section(&EDITS), "", "headers: changes of the request."),
+        key("response", Kind::Section(&EDITS), "", "headers: changes of the answer."),
+        key("path", Kind::Text, "", "rewrite: the new path."),
+        key("regex", Kind::Regex, "", "rewrite: what is replaced in the path."),
+        key("replace", Kind::Text, "", "rewrite: what is put in its place, with `$$1` for a group."),
+        key("prefix", Kind::Text, "", "strip_prefix: what is taken off the path."),
+        key("to", Kind::Text, "", "redirect: the new address; `{scheme}`, `{host}`, `{path}` and `{query}` are replaced."),
+        key("status", Kind::Number, "redirect 308, respond 200", "redirect, respond: the status."),
+        key("body", Kind::Text, "", "respond: the body."),
+        key("content_type", Kind::Text, "text/plain; charset=utf-8", "respond: the type of the body."),
+        key("headers", Kind::Map(&Kind::Text), "", "respond: more fields."),
+        key("size", Kind::Size, "", "body_limit: the most a request body may have; beyond it 413."),
+        key("allow", Kind::List(&Kind::Network), "", "ip: who may; everybody when empty."),
+        key("deny", Kind::List(&Kind::Network), "", "ip: who may not."),
+        key("file", Kind::Path, "", "basic_auth: an htpasswd file with bcrypt or argon2 hashes."),
+        key("users", Kind::List(&Kind::Secret), "", "basic_auth: lines of such a file; `${file:PATH}` reads one."),
+        key("realm", Kind::Text, "restricted", "basic_auth: what the password is for."),
+        key("after", Kind::Duration, "", "timeout: the time after which the request ends with 504."),
+    ],
+};
+
+pub(crate) static MIDDLEWARE_KINDS: &[&str] = &[
+    "request_id",
+    "headers",
+    "rewrite",
+    "strip_prefix",
+    "redirect",
+    "respond",
+    "body_limit",
+    "ip",
+    "basic_auth",
+    "timeout",
+];
+
+pub(crate) static EDITS: Table = Table {
+    name: "header edits",
+    doc: "Changes of header fields, made in the order remove, set, add.",
+    keys: &[
+        key("set", Kind::Map(&Kind::Text), "", "Fields that are replaced, or added where missing."),
+        key("add", Kind::Map(&Kind::Text), "", "Fields that are added."),
+        key("remove", Kind::List(&Kind::Text), "", "Fields that are removed."),
+    ],
+};
+
+pub(crate) static UPSTREAM: Table = Table {
+    name: "upstream",
+    doc: "A set of endpoints that do the same work.",
+    keys: &[
+        key("endpoints", Kind::List(&Kind::Either(&[Kind::Text, Kind::Section(&ENDPOINT)])), "required", "`host:port`, `http://host[:port]` or `https://host[:port]`."),
+        key("balance", Kind::OneOf(BALANCES), "round_robin", "How one is chosen."),
+        key("health", Kind::OrOff(&Kind::Section(&HEALTH)), "off", "Active checks."),
+        key("panic_threshold", Kind::Percent, "50%", "When less than this is healthy, all endpoints are used."),
+        key("pool", Kind::Section(&POOL), "", "Connections kept for later requests."),
+        key("timeouts", Kind::Section(&UPSTREAM_TIMEOUTS), "", "How long endpoints may take."),
+        key("tls", Kind::Section(&UPSTREAM_TLS), "", "TLS to `https://` endpoints."),
+        key("dns", Kind::Section(&DNS), "", "How often names are resolved."),
+        key("max_connections", Kind::OrOff(&Kind::Number), "off", "Connections at a time to each endpoint."),
+    ],
+};
+
+pub(crate) static BALANCES: &[&str] =
+    &["round_robin", "weighted_round_robin", "least_connections", "p2c_ewma", "ip_hash"];
+
+pub(crate) static ENDPOINT: Table = Table {
+    name: "endpoint",
+    doc: "One server.",
+    keys: &[
+        key("address", Kind::Text, "required", "As in the short form."),
+        key("weight", Kind::Number, "1", "Its share, 1 to 65535."),
+    ],
+};
+
+pub(crate) static HEALTH: Table = Table {
+    name: "upstream health",
+    doc: "Active checks; one of `http` and `tcp`.",
+    keys: &[
+        key("http", Kind::Section(&HEALTH_HTTP), "", "A GET request."),
+        key("tcp", Kind::Section(&HEALTH_TCP), "", "A connection: `tcp: {}`."),
+        key("interval", Kind::Duration, "5s", "Time between checks."),
+        key("timeout", Kind::Duration, "2s", "Time for one check."),
+        key("rise", Kind::Number, "2", "Good checks in a row that make an endpoint healthy."),
+        key("fall", Kind::Number, "3", "Bad checks in a row that make it unhealthy."),
+        key("jitter", Kind::Percent, "10%", "How much the interval varies."),
+    ],
+};
+
+pub(crate) static HEALTH_HTTP: Table = Table {
+    name: "upstream health http",
+    doc: "A check by GET request.",
+    keys: &[
+        key("path", Kind::Text, "/health", "The path."),
+        key("expect", Kind::List(&Kind::Text), "200-399", "Status codes or ranges that are good."),
+        key("host", Kind::Text, "that of the endpoint", "The `Host`."),
+    ],
+};
+
+pub(crate) static HEALTH_TCP: Table = Table { name: "upstream health tcp", doc: "A check by connection.", keys: &[] };
+
+pub(crate) static POOL: Table = Table {
+    name: "upstream pool",
+    doc: "Connections kept for later requests, for each endpoint and worker.",
+    keys: &[
+        key("idle", Kind::Number, "64", "How many; 0: none."),
+        key("idle_timeout", Kind::Duration, "60s", "How long."),
+        key("max_requests", Kind::OrOff(&Kind::Number), "off", "Requests on one, after which it is closed."),
+    ],
+};
+
+pub(crate) static UPSTREAM_TIMEOUTS: Table = Table {
+    name: "upstream timeouts",
+    doc: "How long endpoints may take.",
+    keys: &[
+        key("connect", Kind::Duration, "5s", "To connect, with the TLS handshake."),
+        key("head", Kind::OrOff(&Kind::Duration), "60s", "From the request's end to the head of the answer."),
+        key("idle", Kind::OrOff(&Kind::Duration), "60s", "Between two parts of the answer's body."),
+        key("request", Kind::OrOff(&Kind::Duration), "off", "For the whole request."),
+    ],
+};
+
+pub(crate) static UPSTREAM_TLS: Table = Table {
+    name: "upstream tls",
+    doc: "TLS to endpoints.",
+    keys: &[
+        key("sni", Kind::Text, "the endpoint's host", "The server name that is sent and verified."),
+        key("ca", Kind::Path, "those of the system", "A PEM file with the certificates that are trusted."),
+        key("cert", Kind::Path, "", "The certificate shown to endpoints."),
+        key("key", Kind::Path, "", "Its private key."),
+        key("verify", Kind::Bool, "true", "Whether certificates are verified."),
+    ],
+};
+
+pub(crate) static DNS: Table = Table {
+    name: "upstream dns",
+    doc: "How often names are resolved: by their TTL, within these bounds.",
+    keys: &[
+        key("min", Kind::Duration, "1s", "Not more often."),
+        key("max", Kind::Duration, "5m", "Not less often."),
+    ],
+};

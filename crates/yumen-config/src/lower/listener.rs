@@ -1,0 +1,194 @@
+//! A listener.
+
+use super::ctx::Ctx;
+use super::section::Section;
+use super::{names, value};
+use crate::config::{
+    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, HostPattern, Limits, Listener, ListenerName,
+    ListenerTimeouts, Protocol, Tls, TlsVersion, UpstreamName,
+};
+use crate::yaml::{Name, Node};
+use crate::keys;
+
+/// Reads a listener; `upstreams` are the names there are.
+pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Known) -> Option<Listener> {
+    let bind = section.need("bind", |ctx, node| value::each(ctx, node, value::address));
+    if let (Some(bind), Some(node)) = (&bind, section.get("bind"))
+        && bind.is_empty()
+    {
+        section.ctx.error(node.place, "empty_list", "a listener needs at least one address");
+    }
+    let protocol = section.read("protocol", protocol).unwrap_or_default();
+    protocol_fits(section, protocol);
+    let sni = sni(section, upstreams);
+    let upstream = section.read("upstream", |ctx, node| upstreams.find(ctx, node)).map(|n| UpstreamName::from(&*n));
+    if protocol == Protocol::Tcp && section.get("upstream").is_none() {
+        let help = "add `upstream: NAME`".to_owned();
+        section.ctx.error_help(section.place, "missing_upstream", format!("tcp listener `{name}` has no upstream"), help);
+    }
+    if protocol == Protocol::TlsPassthrough && section.get("upstream").is_none() && section.get("sni").is_none() {
+        let help = "add `sni: {HOST: NAME}` or `upstream: NAME`".to_owned();
+        let message = format!("tls_passthrough listener `{name}` leads nowhere");
+        section.ctx.error_help(section.place, "missing_upstream", message, help);
+    }
+    let tls = match section.entry("tls") {
+        Some((_, node)) => Section::open(section.ctx, node, &keys::TLS).and_then(|s| tls(&s, protocol)),
+        None => None,
+    };
+    let absolute = |ctx: &Ctx<'_>, node: &Node| {
+        value::one_of(ctx, node, &[("same_host", AbsoluteForm::SameHost), ("refuse", AbsoluteForm::Refuse)])
+    };
+    Some(Listener {
+        name: ListenerName::from(name),
+        bind: bind?,
+        protocol,
+        tls,
+        limits: section.sub("limits", &keys::LIMITS).map(|s| limits(&s)).unwrap_or_default(),
+        timeouts: timeouts(section, protocol),
+        forwarded: section.sub("forwarded", &keys::FORWARDED).map(|s| forwarded(&s)).unwrap_or_default(),
+        absolute_form: section.read("absolute_form", absolute).unwrap_or_default(),
+        default_status: section.read("default_status", value::status).unwrap_or(404),
+        upstream,
+        sni,
+        access: section.sub("access", &keys::ACCESS).map(|s| access(&s)).unwrap_or_default(),
+    })
+}
+
+fn protocol(ctx: &Ctx<'_>, node: &Node) -> Option<Protocol> {
+    let all = [Protocol::Http, Protocol::Tcp, Protocol::TlsPassthrough];
+    value::one_of(ctx, node, &all.map(|p| (p.as_str(), p)))
+}
+
+/// Settings that mean nothing for the protocol are refused, not ignored.
+fn protocol_fits(section: &Section<'_>, protocol: Protocol) {
+    let refused: &[&str] = match protocol {
+        Protocol::Http => &["upstream", "sni"],
+        Protocol::Tcp => &["sni", "forwarded", "absolute_form", "default_status"],
+        Protocol::TlsPassthrough => &["tls", "forwarded", "absolute_form", "default_status"],
+    };
+    for name in section.names().filter(|name| refused.contains(&name.text.as_str())) {
+        let help = match name.text.as_str() {
+            "upstream" => "give the upstream to a route instead",
+            "sni" => "`sni` is for `protocol: tls_passthrough`",
+            "tls" => "TLS is not ended here; use `protocol: tcp` to end it",
+            _ => "it is for `protocol: http`",
+        };
+        misfit(section.ctx, name, protocol, help);
+    }
+    if protocol == Protocol::Http {
+        return;
+    }
+    let of_http = ["request_line", "head", "fields", "body", "requests_per_connection"];
+    let times_of_http = ["head", "body_idle", "min_body_rate"];
+    for (key, names) in [("limits", &of_http[..]), ("timeouts", &times_of_http[..])] {
+        for (name, _) in section.map(key) {
+            if names.contains(&name.text.as_str()) {
+                misfit(section.ctx, name, protocol, "it is for `protocol: http`");
+            }
+        }
+    }
+}
+
+fn misfit(ctx: &Ctx<'_>, name: &Name, protocol: Protocol, help: &str) {
+    let message = format!("`{}` means nothing for `protocol: {}`", name.text, protocol.as_str());
+    ctx.error_help(name.place, "wrong_protocol", message, help.to_owned());
+}
+
+fn sni(section: &Section<'_>, upstreams: &names::Known) -> Vec<(HostPattern, UpstreamName)> {
+    let mut all: Vec<(HostPattern, UpstreamName)> = Vec::new();
+    for (name, node) in section.map("sni") {
+        let upstream = upstreams.find(section.ctx, node);
+        let Some(host) = value::parse_host_pattern(&name.text) else {
+            let message = format!("`{}` is not a server name", name.text);
+            let help = "such as `db.example.com`, `*.example.com` or `*`".to_owned();
+            section.ctx.error_help(name.place, "bad_value", message, help);
+            continue;
+        };
+        if all.iter().any(|(other, _)| *other == host) {
+            section.ctx.error(name.place, "duplicate_key", format!("the server name `{host}` is there twice"));
+        } else if let Some(upstream) = upstream {
+            all.push((host, UpstreamName::from(&*upstream)));
+        }
+    }
+    all
+}
+
+fn tls(section: &Section<'_>, protocol: Protocol) -> Option<Tls> {
+    let certificates = section.need("certificates", |ctx, node| {
+        let all = value::each(ctx, node, certificate)?;
+        if all.is_empty() {
+            ctx.error(node.place, "empty_list", "TLS needs at least one certificate");
+        }
+        Some(all)
+    })?;
+    let version = |ctx: &Ctx<'_>, node: &Node| {
+        value::one_of(ctx, node, &[("1.2", TlsVersion::V12), ("1.3", TlsVersion::V13)])
+    };
+    let alpn = match section.get("alpn") {
+        Some(_) => section.list("alpn", alpn),
+        None if protocol == Protocol::Http => vec!["http/1.1".to_owned()],
+        None => Vec::new(),
+    };
+    Some(Tls { certificates, min_version: section.read("min_version", version).unwrap_or_default(), alpn })
+}
+
+fn alpn(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    let text = ctx.text(node)?;
+    if text.is_empty() || text.len() > 255 {
+        ctx.error(node.place, "bad_value", "an ALPN protocol has 1 to 255 bytes");
+        return None;
+    }
+    Some(text)
+}
+
+fn certificate(ctx: &Ctx<'_>, node: &Node) -> Option<Certificate> {
+    let section = Section::open(ctx, node, &keys::CERTIFICATE)?;
+    let (cert, key) = (section.need("cert", value::path), section.need("key", value::path));
+    Some(Certificate { cert: cert?, key: key? })
+}
+
+fn limits(section: &Section<'_>) -> Limits {
+    let default = Limits::default();
+    Limits {
+        request_line: section.read("request_line", value::buffer).unwrap_or(default.request_line),
+        head: section.read("head", value::buffer).unwrap_or(default.head),
+        fields: section.read("fields", value::amount).unwrap_or(default.fields),
+        body: section.limit("body", None, value::size),
+        connections: section.limit("connections", None, value::count),
+        requests_per_connection: section.limit("requests_per_connection", None, value::count),
+    }
+}
+
+fn timeouts(section: &Section<'_>, protocol: Protocol) -> ListenerTimeouts {
+    let default = ListenerTimeouts::of(protocol);
+    let Some(section) = section.sub("timeouts", &keys::LISTENER_TIMEOUTS) else { return default };
+    ListenerTimeouts {
+        handshake: section.read("handshake", value::duration).unwrap_or(default.handshake),
+        head: section.read("head", value::duration).unwrap_or(default.head),
+        idle: section.read("idle", value::duration).unwrap_or(default.idle),
+        body_idle: section.read("body_idle", value::duration).unwrap_or(default.body_idle),
+        write_idle: section.read("write_idle", value::duration).unwrap_or(default.write_idle),
+        min_body_rate: section.limit("min_body_rate", Some(default.min_body_rate), value::size).unwrap_or(0),
+    }
+}
+
+fn forwarded(section: &Section<'_>) -> Forwarded {
+    let emit = |ctx: &Ctx<'_>, node: &Node| {
+        let words = [
+            ("off", ForwardedEmit::Off),
+            ("x_forwarded", ForwardedEmit::XForwarded),
+            ("forwarded", ForwardedEmit::Forwarded),
+            ("both", ForwardedEmit::Both),
+        ];
+        value::one_of(ctx, node, &words)
+    };
+    Forwarded {
+        trust: section.list("trust", value::cidr),
+        emit: section.read("emit", emit).unwrap_or_default(),
+        via: section.limit("via", Forwarded::default().via, value::field_name),
+    }
+}
+
+pub(super) fn access(section: &Section<'_>) -> Access {
+    Access { allow: section.list("allow", value::cidr), deny: section.list("deny", value::cidr) }
+}

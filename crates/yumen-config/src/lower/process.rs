@@ -1,0 +1,87 @@
+//! `runtime`, `admin` and `log`.
+
+use std::net::SocketAddr;
+
+use super::ctx::Ctx;
+use super::section::Section;
+use super::value;
+use crate::config::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
+use crate::yaml::Node;
+use crate::keys;
+
+pub(super) fn runtime(section: &Section<'_>) -> Runtime {
+    let default = Runtime::default();
+    Runtime {
+        workers: section.read("workers", value::amount),
+        drain_timeout: section.read("drain_timeout", value::duration).unwrap_or(default.drain_timeout),
+    }
+}
+
+/// `admin`, of which `off` is handled by the caller.
+pub(super) fn admin(section: &Section<'_>) -> Admin {
+    Admin {
+        listen: section.read("listen", admin_listen).unwrap_or_else(|| Admin::default().listen),
+        token_file: section.read("token_file", value::path),
+    }
+}
+
+fn admin_listen(ctx: &Ctx<'_>, node: &Node) -> Option<AdminListen> {
+    let text = ctx.text(node)?;
+    if let Some(path) = text.strip_prefix("unix:").filter(|p| !p.is_empty()) {
+        return Some(AdminListen::Unix(ctx.resolve(node.place, path)));
+    }
+    if let Some(name) = text.strip_prefix("pipe:").filter(|n| !n.is_empty()) {
+        return Some(AdminListen::Pipe(name.to_owned()));
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Some(AdminListen::Tcp(address)),
+        Ok(address) => {
+            let help = "use 127.0.0.1 or [::1], `unix:PATH` or `pipe:NAME`".to_owned();
+            ctx.error_help(node.place, "admin_not_local", format!("{address} is not a loopback address"), help);
+            None
+        }
+        Err(_) => {
+            let help = "such as `127.0.0.1:9900`, `unix:/run/yumen.sock` or `pipe:yumen`".to_owned();
+            ctx.error_help(node.place, "bad_value", format!("`{text}` is not an address for the admin endpoint"), help);
+            None
+        }
+    }
+}
+
+pub(super) fn log(section: &Section<'_>) -> Log {
+    let default = Log::default();
+    let level = |ctx: &Ctx<'_>, node: &Node| {
+        let words = ["error", "warn", "info", "debug", "trace"].map(|w| (w, w));
+        value::one_of(ctx, node, &words)
+    };
+    let access = match section.get("access") {
+        Some(node) if value::is_off(node) => AccessLog { output: LogOutput::Off, ..AccessLog::default() },
+        _ => section.sub("access", &keys::ACCESS_LOG).map(|s| access(&s)).unwrap_or_default(),
+    };
+    Log { level: section.read("level", level).map_or(default.level, str::to_owned), access }
+}
+
+fn access(section: &Section<'_>) -> AccessLog {
+    let output = |ctx: &Ctx<'_>, node: &Node| match ctx.text(node)?.as_str() {
+        "stdout" => Some(LogOutput::Stdout),
+        "off" => Some(LogOutput::Off),
+        _ => value::path(ctx, node).map(LogOutput::File),
+    };
+    let format = |ctx: &Ctx<'_>, node: &Node| {
+        value::one_of(ctx, node, &[("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)])
+    };
+    AccessLog {
+        output: section.read("output", output).unwrap_or_default(),
+        format: section.read("format", format).unwrap_or_default(),
+        rotate: section.sub("rotate", &keys::ROTATE).map(|s| rotate(&s)).unwrap_or_default(),
+    }
+}
+
+fn rotate(section: &Section<'_>) -> Rotate {
+    let default = Rotate::default();
+    Rotate {
+        size: section.read("size", value::size).unwrap_or(default.size),
+        age: section.read("age", value::duration).unwrap_or(default.age),
+        keep: section.read("keep", value::amount).unwrap_or(default.keep),
+    }
+}

@@ -1,0 +1,192 @@
+//! A route.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ctx::Ctx;
+use super::names::Known;
+use super::section::Section;
+use super::{middleware, value};
+use crate::config::{
+    FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, Middleware, MiddlewareName, PathMatch,
+    Protocol, Route, RouteName, RouteTimeouts, UpstreamName,
+};
+use crate::yaml::{Node, Value};
+use crate::keys;
+
+/// What a route may name.
+pub(super) struct Names<'n> {
+    pub(super) listeners: &'n BTreeMap<ListenerName, Arc<Listener>>,
+    pub(super) listener_names: Known,
+    pub(super) middlewares: &'n BTreeMap<MiddlewareName, Arc<Middleware>>,
+    pub(super) middleware_names: Known,
+    pub(super) upstreams: &'n Known,
+}
+
+pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Route {
+    let ctx = section.ctx;
+    let middlewares = section.list("middlewares", |ctx, node| one(ctx, node, name, names));
+    let upstream = section.read("upstream", |ctx, node| names.upstreams.find(ctx, node));
+    let answers = middlewares.iter().any(|m| m.kind.answers());
+    if section.get("upstream").is_none() && !answers && section.get("middlewares").is_none() {
+        let help = "add `upstream: NAME`, or a `redirect` or `respond` middleware".to_owned();
+        ctx.error_help(section.place, "missing_upstream", format!("route `{name}` leads nowhere"), help);
+    } else if section.get("upstream").is_none() && !answers && !middlewares.is_empty() {
+        let help = "add `upstream: NAME`; none of its middlewares answers".to_owned();
+        ctx.error_help(section.place, "missing_upstream", format!("route `{name}` leads nowhere"), help);
+    }
+    if let (Some((key, _)), true) = (section.entry("upstream"), answers) {
+        let help = "a middleware of this route answers every request";
+        ctx.warn(key.place, "no_effect", format!("no request of route `{name}` gets to its upstream"), help);
+    }
+    let hosts = section.list("hosts", value::host_pattern);
+    Route {
+        name: RouteName::from(name),
+        listeners: listeners(section, names),
+        hosts: if hosts.is_empty() { vec![HostPattern::Any] } else { hosts },
+        matcher: section.sub("match", &keys::MATCH).map(|s| matcher(&s)).unwrap_or_default(),
+        middlewares,
+        upstream: upstream.map(|n| UpstreamName::from(&*n)),
+        timeouts: section.sub("timeouts", &keys::ROUTE_TIMEOUTS).map(|s| timeouts(&s)).unwrap_or_default(),
+    }
+}
+
+/// A middleware by name or in place.
+fn one(ctx: &Ctx<'_>, node: &Node, route: &str, names: &Names<'_>) -> Option<Arc<Middleware>> {
+    if matches!(node.value, Value::Map(_)) {
+        return middleware::middleware(ctx, node, Err(route)).map(Arc::new);
+    }
+    let name = names.middleware_names.find(ctx, node)?;
+    names.middlewares.get(name.as_str()).cloned()
+}
+
+fn listeners(section: &Section<'_>, names: &Names<'_>) -> Vec<ListenerName> {
+    let http = |name: &str| names.listeners.get(name).is_none_or(|l| l.protocol == Protocol::Http);
+    if section.get("listeners").is_none() {
+        let all: Vec<_> = names.listeners.keys().filter(|n| http(n.as_str())).cloned().collect();
+        if all.is_empty() && names.listener_names.is_empty() {
+            let help = "add one under `listeners`".to_owned();
+            section.ctx.error_help(section.place, "no_listener", "there is no listener for this route", help);
+        } else if all.is_empty() && !names.listeners.is_empty() {
+            let help = "add one with `protocol: http` under `listeners`".to_owned();
+            section.ctx.error_help(section.place, "no_listener", "there is no http listener for this route", help);
+        }
+        return all;
+    }
+    let mut all = section.list("listeners", |ctx, node| {
+        let name = names.listener_names.find(ctx, node)?;
+        if !http(&name) {
+            let help = "routes are for http listeners; a tcp one has `upstream`, a tls_passthrough one `sni`".to_owned();
+            ctx.error_help(node.place, "wrong_protocol", format!("listener `{name}` does not speak HTTP"), help);
+        }
+        Some(ListenerName::from(&*name))
+    });
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn matcher(section: &Section<'_>) -> Matcher {
+    let field = |text: &str| value::is_token(text).then(|| text.to_ascii_lowercase());
+    Matcher {
+        path: section.read("path", path).unwrap_or_default(),
+        methods: section.list("methods", value::method),
+        headers: fields(section, "headers", field),
+        query: fields(section, "query", |text| (!text.is_empty()).then(|| text.to_owned())),
+        source: section.list("source", value::cidr),
+    }
+}
+
+fn path(ctx: &Ctx<'_>, node: &Node) -> Option<PathMatch> {
+    if !matches!(node.value, Value::Map(_)) {
+        return value::url_path(ctx, node).map(|p| PathMatch::Exact(p.into_boxed_str()));
+    }
+    let section = Section::open(ctx, node, &keys::PATH)?;
+    let mut there = section.names();
+    let (Some(first), None) = (there.next(), there.next()) else {
+        ctx.error(node.place, "conflict", "a path is one of `exact`, `prefix`, `template` and `regex`");
+        return None;
+    };
+    match first.text.as_str() {
+        "exact" => section.need("exact", value::url_path).map(|p| PathMatch::Exact(p.into_boxed_str())),
+        "prefix" => section.need("prefix", value::url_path).map(|p| PathMatch::Prefix(p.into_boxed_str())),
+        "template" => section.need("template", template).map(|p| PathMatch::Template(p.into_boxed_str())),
+        _ => section.need("regex", value::regex).map(|p| PathMatch::Regex(p.into_boxed_str())),
+    }
+}
+
+fn template(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    let text = value::url_path(ctx, node)?;
+    let mut names = std::collections::HashSet::new();
+    let segments: Vec<&str> = text.split('/').skip(1).collect();
+    for (i, segment) in segments.iter().enumerate() {
+        let inside = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}'));
+        let complaint = match inside {
+            None if segment.contains(['{', '}']) => "a `{name}` takes a whole segment",
+            None => continue,
+            Some(inside) => {
+                let name = inside.strip_suffix("...").unwrap_or(inside);
+                let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                if !plain {
+                    "the name in a `{name}` has letters, digits and `_`"
+                } else if name != inside && i + 1 != segments.len() {
+                    "`{name...}` takes the rest and must be last"
+                } else if !names.insert(name) {
+                    "a name is there twice"
+                } else {
+                    continue;
+                }
+            }
+        };
+        ctx.error(node.place, "bad_template", format!("not a template: {complaint}"));
+        return None;
+    }
+    Some(text)
+}
+
+fn fields(section: &Section<'_>, key: &'static str, read: impl Fn(&str) -> Option<String>) -> Vec<FieldMatch> {
+    let mut all: Vec<FieldMatch> = Vec::new();
+    for (name, node) in section.map(key) {
+        let test = test(section.ctx, node);
+        match read(&name.text) {
+            None => section.ctx.error(name.place, "bad_value", format!("`{}` is not a name for `{key}`", name.text)),
+            Some(text) if all.iter().any(|f| *f.name == text) => {
+                section.ctx.error(name.place, "duplicate_key", format!("`{text}` is there twice"));
+            }
+            Some(text) => all.extend(test.map(|test| FieldMatch { name: text.into_boxed_str(), test })),
+        }
+    }
+    all
+}
+
+fn test(ctx: &Ctx<'_>, node: &Node) -> Option<FieldTest> {
+    if !matches!(node.value, Value::Map(_)) {
+        return ctx.text(node).map(|text| FieldTest::Equals(text.into_boxed_str()));
+    }
+    let section = Section::open(ctx, node, &keys::FIELD)?;
+    let mut there = section.names();
+    let (Some(first), None) = (there.next(), there.next()) else {
+        ctx.error(node.place, "conflict", "a condition is one of `equals`, `regex`, `present` and `absent`");
+        return None;
+    };
+    match first.text.as_str() {
+        "equals" => section.need("equals", value::text).map(|t| FieldTest::Equals(t.into_boxed_str())),
+        "regex" => section.need("regex", value::regex).map(|t| FieldTest::Regex(t.into_boxed_str())),
+        // `present: false` is the same as `absent: true`.
+        "present" => section.need("present", value::boolean).map(presence),
+        _ => section.need("absent", value::boolean).map(|absent| presence(!absent)),
+    }
+}
+
+fn presence(present: bool) -> FieldTest {
+    if present { FieldTest::Present } else { FieldTest::Absent }
+}
+
+fn timeouts(section: &Section<'_>) -> RouteTimeouts {
+    RouteTimeouts {
+        connect: section.read("connect", value::duration),
+        head: section.read("head", value::duration),
+        idle: section.read("idle", value::duration),
+        request: section.read("request", value::duration),
+    }
+}

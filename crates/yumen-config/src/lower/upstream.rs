@@ -1,0 +1,222 @@
+//! An upstream.
+
+use super::ctx::Ctx;
+use super::section::Section;
+use super::value;
+use crate::config::{
+    Balance, Certificate, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamName, UpstreamTimeouts,
+    UpstreamTls,
+};
+use crate::yaml::{Node, Value};
+use crate::keys;
+
+pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
+    let endpoints = section.need("endpoints", |ctx, node| {
+        let all = value::each(ctx, node, endpoint)?;
+        if all.is_empty() {
+            ctx.error(node.place, "empty_list", "an upstream needs at least one endpoint");
+        }
+        twice(ctx, node, &all);
+        Some(all)
+    });
+    let health = match section.get("health") {
+        Some(node) if !value::is_off(node) => {
+            Section::open(section.ctx, node, &keys::HEALTH).and_then(|s| health(&s))
+        }
+        _ => None,
+    };
+    let tls_entry = section.entry("tls");
+    if let (Some((name, _)), Some(endpoints)) = (tls_entry, &endpoints)
+        && !endpoints.iter().any(|e| e.tls)
+    {
+        let help = "write the endpoints as `https://HOST:PORT`, or remove `tls`".to_owned();
+        section.ctx.error_help(name.place, "no_effect", "`tls` has no effect: no endpoint uses TLS", help);
+    }
+    Some(Upstream {
+        name: UpstreamName::from(name),
+        balance: section.read("balance", balance).unwrap_or_default(),
+        health,
+        panic_threshold: section.read("panic_threshold", value::percent).unwrap_or(50),
+        pool: section.sub("pool", &keys::POOL).map(|s| pool(&s)).unwrap_or_default(),
+        timeouts: section.sub("timeouts", &keys::UPSTREAM_TIMEOUTS).map(|s| timeouts(&s)).unwrap_or_default(),
+        tls: section.sub("tls", &keys::UPSTREAM_TLS).map(|s| tls(&s)).unwrap_or_default(),
+        dns: section.sub("dns", &keys::DNS).map(|s| dns(&s)).unwrap_or_default(),
+        max_connections: section.limit("max_connections", None, value::count),
+        endpoints: endpoints?,
+    })
+}
+
+fn twice(ctx: &Ctx<'_>, node: &Node, endpoints: &[Endpoint]) {
+    let Value::List(items) = &node.value else { return };
+    let mut first = std::collections::HashMap::new();
+    for (endpoint, item) in endpoints.iter().zip(items) {
+        if let Some(before) = first.insert(endpoint.text.as_ref(), item.place) {
+            let message = format!("the endpoint {} is there twice", endpoint.text);
+            ctx.clash(item.place, "duplicate_endpoint", message, before, "give it a `weight` for a greater share");
+        }
+    }
+}
+
+fn balance(ctx: &Ctx<'_>, node: &Node) -> Option<Balance> {
+    let all = [
+        Balance::RoundRobin,
+        Balance::WeightedRoundRobin,
+        Balance::LeastConnections,
+        Balance::P2cEwma,
+        Balance::IpHash,
+    ];
+    value::one_of(ctx, node, &all.map(|b| (b.as_str(), b)))
+}
+
+fn endpoint(ctx: &Ctx<'_>, node: &Node) -> Option<Endpoint> {
+    if !matches!(node.value, Value::Map(_)) {
+        return address(ctx, node);
+    }
+    let section = Section::open(ctx, node, &keys::ENDPOINT)?;
+    let mut endpoint = section.need("address", address);
+    if let (Some(endpoint), Some(weight)) = (&mut endpoint, section.read("weight", value::weight)) {
+        endpoint.weight = weight;
+    }
+    endpoint
+}
+
+fn address(ctx: &Ctx<'_>, node: &Node) -> Option<Endpoint> {
+    let text = ctx.text(node)?;
+    let found = parse_address(&text);
+    if found.is_none() {
+        let help = "such as `10.0.0.1:8080`, `http://app:3000` or `https://api.example.com`; a path is not possible";
+        ctx.error_help(node.place, "bad_value", format!("`{text}` is not an endpoint"), help.to_owned());
+    }
+    found
+}
+
+fn parse_address(text: &str) -> Option<Endpoint> {
+    let (rest, tls, default) = if let Some(rest) = text.strip_prefix("https://") {
+        (rest.strip_suffix('/').unwrap_or(rest), true, Some(443))
+    } else if let Some(rest) = text.strip_prefix("http://") {
+        (rest.strip_suffix('/').unwrap_or(rest), false, Some(80))
+    } else {
+        (text, false, None)
+    };
+    // The colons of an IPv6 address stand in brackets.
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+            (host, digits.then(|| port.parse::<u16>().ok()).flatten()?)
+        }
+        _ => (rest, default?),
+    };
+    let shown = value::parse_host(host)?;
+    let bare = shown.trim_start_matches('[').trim_end_matches(']');
+    (port > 0).then(|| Endpoint {
+        address: Box::from(bare),
+        port,
+        tls,
+        weight: 1,
+        text: format!("{shown}:{port}").into_boxed_str(),
+    })
+}
+
+fn health(section: &Section<'_>) -> Option<Health> {
+    let check = match (section.entry("http"), section.entry("tcp")) {
+        (Some((_, node)), None) => Section::open(section.ctx, node, &keys::HEALTH_HTTP).map(|s| health_http(&s))?,
+        (None, Some((_, node))) => Section::open(section.ctx, node, &keys::HEALTH_TCP).map(|_| HealthCheck::Tcp)?,
+        (Some(_), Some((name, _))) => {
+            section.ctx.error(name.place, "conflict", "a health check is `http` or `tcp`, not both");
+            return None;
+        }
+        (None, None) => {
+            let help = "add `http: {path: /health}` or `tcp: {}`".to_owned();
+            section.ctx.error_help(section.place, "missing_key", "`health` needs `http` or `tcp`", help);
+            return None;
+        }
+    };
+    Some(Health {
+        check,
+        interval: section.read("interval", value::duration).unwrap_or(std::time::Duration::from_secs(5)),
+        timeout: section.read("timeout", value::duration).unwrap_or(std::time::Duration::from_secs(2)),
+        rise: section.read("rise", value::count).unwrap_or(2),
+        fall: section.read("fall", value::count).unwrap_or(3),
+        jitter: section.read("jitter", value::percent).unwrap_or(10),
+    })
+}
+
+fn health_http(section: &Section<'_>) -> HealthCheck {
+    let expect = section.list("expect", |ctx, node| {
+        let text = ctx.text(node)?;
+        let range = parse_range(&text);
+        if range.is_none() {
+            let message = format!("expected a status or a range such as `200-399`, found `{text}`");
+            ctx.error(node.place, "bad_value", message);
+        }
+        range
+    });
+    HealthCheck::Http {
+        path: section.read("path", value::origin_form).unwrap_or_else(|| "/health".to_owned()),
+        expect: if expect.is_empty() { vec![(200, 399)] } else { expect },
+        host: section.read("host", value::field_value),
+    }
+}
+
+fn parse_range(text: &str) -> Option<(u16, u16)> {
+    let status = |t: &str| {
+        let fine = t.len() == 3 && t.bytes().all(|b| b.is_ascii_digit());
+        fine.then(|| t.parse::<u16>().ok()).flatten().filter(|s| (100..=599).contains(s))
+    };
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    let (from, to) = (status(from.trim())?, status(to.trim())?);
+    (from <= to).then_some((from, to))
+}
+
+fn pool(section: &Section<'_>) -> Pool {
+    let default = Pool::default();
+    let idle = section.read("idle", value::number).and_then(|n| usize::try_from(n).ok());
+    Pool {
+        idle: idle.unwrap_or(default.idle),
+        idle_timeout: section.read("idle_timeout", value::duration).unwrap_or(default.idle_timeout),
+        max_requests: section.limit("max_requests", None, value::count),
+    }
+}
+
+fn timeouts(section: &Section<'_>) -> UpstreamTimeouts {
+    let default = UpstreamTimeouts::default();
+    UpstreamTimeouts {
+        connect: section.read("connect", value::duration).unwrap_or(default.connect),
+        head: section.limit("head", default.head, value::duration),
+        idle: section.limit("idle", default.idle, value::duration),
+        request: section.limit("request", default.request, value::duration),
+    }
+}
+
+fn tls(section: &Section<'_>) -> UpstreamTls {
+    let client = match (section.entry("cert"), section.entry("key")) {
+        (Some(_), Some(_)) => {
+            section.read("cert", value::path).zip(section.read("key", value::path)).map(|(c, k)| (c, k))
+        }
+        (Some((name, _)), None) | (None, Some((name, _))) => {
+            section.ctx.error(name.place, "missing_key", "a client certificate needs both `cert` and `key`");
+            None
+        }
+        (None, None) => None,
+    };
+    if let (Some((name, _)), Some(false)) = (section.entry("verify"), section.read("verify", value::boolean)) {
+        let help = "trust the endpoints' own authority with `ca` instead";
+        section.ctx.warn(name.place, "not_verified", "whoever answers at the endpoints' addresses is trusted", help);
+    }
+    UpstreamTls {
+        sni: section.read("sni", value::server_name),
+        ca: section.read("ca", value::path),
+        client: client.map(|(cert, key)| Certificate { cert, key }),
+        verify: section.read("verify", value::boolean).unwrap_or(true),
+    }
+}
+
+fn dns(section: &Section<'_>) -> Dns {
+    let default = Dns::default();
+    let (min, max) = (section.read("min", value::duration), section.read("max", value::duration));
+    let dns = Dns { min: min.unwrap_or(default.min), max: max.unwrap_or(default.max) };
+    if dns.min > dns.max {
+        section.ctx.error(section.place, "bad_value", "`dns.min` is above `dns.max`");
+    }
+    dns
+}

@@ -1,0 +1,275 @@
+//! Single values: each reader returns the value, or complains and returns nothing.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::ctx::Ctx;
+use super::nearest;
+use crate::config::{HostPattern, Secret};
+use crate::yaml::{Node, Value};
+
+pub(super) fn text(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    ctx.text(node)
+}
+
+/// Reads text with a function that says what it wants when it gets something else.
+fn wanted<T>(ctx: &Ctx<'_>, node: &Node, want: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let text = ctx.text(node)?;
+    let value = read(&text);
+    if value.is_none() {
+        ctx.error(node.place, "bad_value", format!("expected {want}, found `{text}`"));
+    }
+    value
+}
+
+/// Digits only: Rust's own parse would take `+5` too.
+fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) { None } else { text.parse().ok() }
+}
+
+pub(super) fn boolean(ctx: &Ctx<'_>, node: &Node) -> Option<bool> {
+    wanted(ctx, node, "`true` or `false`", |text| text.parse().ok())
+}
+
+/// A whole number from 1.
+pub(super) fn count(ctx: &Ctx<'_>, node: &Node) -> Option<u32> {
+    wanted(ctx, node, "a whole number from 1", |text| digits(text).filter(|n| *n > 0))
+}
+
+/// A whole number from 0.
+pub(super) fn number(ctx: &Ctx<'_>, node: &Node) -> Option<u32> {
+    wanted(ctx, node, "a whole number", digits)
+}
+
+/// A whole number from 1 as a size in memory.
+pub(super) fn amount(ctx: &Ctx<'_>, node: &Node) -> Option<usize> {
+    count(ctx, node).and_then(|n| usize::try_from(n).ok())
+}
+
+pub(super) fn weight(ctx: &Ctx<'_>, node: &Node) -> Option<u32> {
+    wanted(ctx, node, "a weight of 1 to 65535", |text| digits(text).filter(|n| (1..=65535).contains(n)))
+}
+
+pub(super) fn percent(ctx: &Ctx<'_>, node: &Node) -> Option<u8> {
+    wanted(ctx, node, "a percentage such as `50%`", |text| {
+        digits(text.strip_suffix('%').unwrap_or(text)).filter(|n| *n <= 100)
+    })
+}
+
+pub(super) fn status(ctx: &Ctx<'_>, node: &Node) -> Option<u16> {
+    wanted(ctx, node, "a final status code of 200 to 599", |text| digits(text).filter(|n| (200..=599).contains(n)))
+}
+
+pub(super) fn redirect_status(ctx: &Ctx<'_>, node: &Node) -> Option<u16> {
+    wanted(ctx, node, "a redirect status: 301, 302, 303, 307 or 308", |text| {
+        digits(text).filter(|n| matches!(n, 301 | 302 | 303 | 307 | 308))
+    })
+}
+
+pub(super) fn duration(ctx: &Ctx<'_>, node: &Node) -> Option<Duration> {
+    wanted(ctx, node, "a duration such as `500ms`, `5s`, `2m` or `1h30m`, above zero", parse_duration)
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut millis = 0_u64;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (amount, tail) = rest.split_at(end);
+        let unit_end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit_end);
+        let factor = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        millis = millis.checked_add(digits::<u64>(amount)?.checked_mul(factor)?)?;
+        rest = tail;
+    }
+    // Ten years: beyond it clocks could overflow when it is added to an instant.
+    (1..=315_360_000_000).contains(&millis).then(|| Duration::from_millis(millis))
+}
+
+pub(super) fn size(ctx: &Ctx<'_>, node: &Node) -> Option<u64> {
+    wanted(ctx, node, "a size such as `512`, `8KiB`, `10MiB` or `1GiB`", parse_size)
+}
+
+/// A size of something held in memory: at least 1 byte and at most 1 GiB.
+pub(super) fn buffer(ctx: &Ctx<'_>, node: &Node) -> Option<usize> {
+    wanted(ctx, node, "a size of 64 to `1GiB`, such as `8KiB`", |text| {
+        parse_size(text).filter(|n| (64..=1 << 30).contains(n)).and_then(|n| usize::try_from(n).ok())
+    })
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (amount, unit) = text.split_at(end);
+    let factor = match unit.trim() {
+        "" | "B" => 1_u64,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return None,
+    };
+    digits::<u64>(amount)?.checked_mul(factor)
+}
+
+pub(super) fn path(ctx: &Ctx<'_>, node: &Node) -> Option<PathBuf> {
+    let text = wanted(ctx, node, "the path of a file", |text| (!text.is_empty()).then(|| text.to_owned()))?;
+    Some(ctx.resolve(node.place, &text))
+}
+
+pub(super) fn address(ctx: &Ctx<'_>, node: &Node) -> Option<SocketAddr> {
+    wanted(ctx, node, "an address such as `:8080`, `127.0.0.1:8080` or `[::1]:8080`", |text| {
+        match text.strip_prefix(':') {
+            Some(port) => digits(port).map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
+            None => text.parse().ok(),
+        }
+    })
+}
+
+pub(super) fn cidr(ctx: &Ctx<'_>, node: &Node) -> Option<IpNet> {
+    wanted(ctx, node, "an address or a network such as `10.0.0.0/8`", |text| {
+        text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(|net| net.trunc())
+    })
+}
+
+
+pub(super) fn host_pattern(ctx: &Ctx<'_>, node: &Node) -> Option<HostPattern> {
+    wanted(ctx, node, "a host such as `api.example.com`, `*.example.com` or `*`", parse_host_pattern)
+}
+
+pub(super) fn parse_host_pattern(text: &str) -> Option<HostPattern> {
+    if text == "*" {
+        return Some(HostPattern::Any);
+    }
+    match text.strip_prefix("*.") {
+        Some(below) => parse_host(below).map(HostPattern::Below),
+        None => parse_host(text).map(HostPattern::Exact),
+    }
+}
+
+/// A host in its one spelling: lower case, no trailing dot, IPv6 in brackets.
+pub(super) fn parse_host(text: &str) -> Option<Box<str>> {
+    if let Some(inside) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
+        return inside.parse::<Ipv6Addr>().ok().map(|a| format!("[{a}]").into_boxed_str());
+    }
+    let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    (host.len() <= 253 && host.split('.').all(label)).then(|| host.into_boxed_str())
+}
+
+/// A token of RFC 9110 section 5.6.2: names of fields and methods.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// A value a header field may have, RFC 9110 section 5.5.
+pub(super) fn is_field_value(text: &str) -> bool {
+    text.bytes().all(|b| b == b'\t' || (b >= b' ' && b != 0x7f)) && text.trim_matches([' ', '\t']) == text
+}
+
+pub(super) fn field_name(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    wanted(ctx, node, "the name of a header field", |text| is_token(text).then(|| text.to_owned()))
+}
+
+pub(super) fn field_value(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    wanted(ctx, node, "a header value without control characters or space around it", |text| {
+        is_field_value(text).then(|| text.to_owned())
+    })
+}
+
+pub(super) fn method(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    wanted(ctx, node, "a method in capitals such as `GET`", |text| {
+        (is_token(text) && !text.bytes().any(|b| b.is_ascii_lowercase())).then(|| text.to_owned())
+    })
+}
+
+/// A path as a request carries it, without query.
+pub(super) fn url_path(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    wanted(ctx, node, "a path that begins with `/`, without query, spaces or `#`", |text| {
+        let fine = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#');
+        fine.then(|| text.to_owned())
+    })
+}
+
+pub(super) fn regex(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    let text = ctx.text(node)?;
+    // The same bound the data path compiles with: what passes here compiles there.
+    match regex::RegexBuilder::new(&text).size_limit(1 << 20).nest_limit(64).build() {
+        Ok(_) => Some(text),
+        Err(e) => {
+            let said = e.to_string();
+            let why = said.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
+            ctx.error(node.place, "bad_regex", format!("not a regular expression: {why}"));
+            None
+        }
+    }
+}
+
+/// A secret: text, or `${file:PATH}` as the whole value.
+pub(super) fn secret(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
+    if let Value::Text(text) = &node.value
+        && let Some(path) = text.strip_prefix("${file:").and_then(|t| t.strip_suffix('}'))
+    {
+        return Some(Secret::File(ctx.resolve(node.place, path)));
+    }
+    ctx.text(node).map(|text| Secret::Literal(text.into_boxed_str()))
+}
+
+/// One of the given words; complains with the nearest.
+pub(super) fn one_of<T: Copy>(ctx: &Ctx<'_>, node: &Node, words: &[(&str, T)]) -> Option<T> {
+    let text = ctx.text(node)?;
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    if found.is_none() {
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let help = nearest::among(&text, names.iter().copied());
+        ctx.error_help(node.place, "bad_value", format!("`{text}` is not one of the values"), help);
+    }
+    found
+}
+
+/// One value or a list of values.
+pub(super) fn each<T>(ctx: &Ctx<'_>, node: &Node, read: impl Fn(&Ctx<'_>, &Node) -> Option<T>) -> Option<Vec<T>> {
+    match &node.value {
+        // Every item is read before one failing ends it, so that all complaints are made.
+        Value::List(items) => {
+            let read: Vec<_> = items.iter().map(|item| read(ctx, item)).collect();
+            read.into_iter().collect()
+        }
+        Value::Null => Some(Vec::new()),
+        _ => read(ctx, node).map(|value| vec![value]),
+    }
+}
+
+/// Whether a node is the word `off`.
+pub(super) fn is_off(node: &Node) -> bool {
+    matches!(&node.value, Value::Text(text) if text == "off")
+}
+
+/// A request target in origin form: a path, perhaps with a query.
+pub(super) fn origin_form(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    wanted(ctx, node, "a path that begins with `/`, without spaces or `#`", |text| {
+        let fine = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        fine.then(|| text.to_owned())
+    })
+}
+
+pub(super) fn server_name(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    wanted(ctx, node, "a host name", |text| parse_host(text).map(String::from))
+}

@@ -1,0 +1,138 @@
+//! From YAML events to a tree, bounded in depth and in size.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
+
+use super::{Name, Node, Place, Value};
+
+/// Deeper than any configuration; keeps recursion off the end of the stack.
+const DEPTH: usize = 32;
+/// More nodes than 100,000 routes need; keeps aliases of aliases from growing without end.
+const NODES: usize = 8_000_000;
+
+/// A complaint about the syntax.
+pub(crate) struct Broken {
+    pub(crate) place: Place,
+    pub(crate) message: String,
+}
+
+/// The tree of a text, `file` being its number; `None` for a text with nothing in it.
+pub(crate) fn parse(file: usize, text: &str) -> Result<Option<Rc<Node>>, Broken> {
+    let mut tree = Tree { parser: Parser::new_from_str(text), file, anchors: HashMap::new() };
+    let mut root = None;
+    loop {
+        let (event, span) = tree.next()?;
+        match event {
+            Event::StreamEnd => return Ok(root),
+            Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
+            _ if root.is_some() => {
+                return Err(tree.broken(span, "a second document begins here, but a file holds one"));
+            }
+            event => root = Some(tree.node(event, span, 0)?),
+        }
+    }
+}
+
+struct Tree<'t> {
+    parser: Parser<'t, StrInput<'t>>,
+    file: usize,
+    anchors: HashMap<usize, Rc<Node>>,
+}
+
+impl<'t> Tree<'t> {
+    fn next(&mut self) -> Result<(Event<'t>, Span), Broken> {
+        match self.parser.next_event() {
+            Some(Ok(next)) => Ok(next),
+            Some(Err(e)) => {
+                Err(Broken { place: self.at(e.marker()), message: format!("not valid YAML: {}", e.info()) })
+            }
+            None => Ok((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0)))),
+        }
+    }
+
+    fn at(&self, mark: &Marker) -> Place {
+        let column = mark.col() + 1;
+        Place { file: self.file, line: mark.line(), column, end: column + 1 }
+    }
+
+    fn place(&self, span: Span) -> Place {
+        let mut place = self.at(&span.start);
+        if span.end.line() == span.start.line() {
+            place.end = place.end.max(span.end.col() + 1);
+        }
+        place
+    }
+
+    fn broken(&self, span: Span, message: impl Into<String>) -> Broken {
+        Broken { place: self.place(span), message: message.into() }
+    }
+
+    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Rc<Node>, Broken> {
+        if depth > DEPTH {
+            return Err(self.broken(span, format!("nested deeper than {DEPTH} levels")));
+        }
+        let place = self.place(span);
+        let (anchor, value, size) = match event {
+            Event::Alias(id) => {
+                // Unknown here means that the anchor's own value is still open: an endless tree.
+                return self.anchors.get(&id).cloned().ok_or_else(|| self.broken(span, "an alias within its anchor"));
+            }
+            Event::Scalar(text, style, anchor, _) => {
+                let plain = style == ScalarStyle::Plain;
+                let null = plain && matches!(text.as_ref(), "" | "~" | "null");
+                (anchor, if null { Value::Null } else { Value::Text(text.into_owned()) }, 1)
+            }
+            Event::SequenceStart(anchor, _) => {
+                let (items, size) = self.list(depth)?;
+                (anchor, Value::List(items), size)
+            }
+            Event::MappingStart(anchor, _) => {
+                let (entries, size) = self.map(depth)?;
+                (anchor, Value::Map(entries), size)
+            }
+            _ => return Err(self.broken(span, "the text ends within a value")),
+        };
+        if size > NODES {
+            return Err(self.broken(span, format!("more than {NODES} values, aliases counted")));
+        }
+        let node = Rc::new(Node { place, value, size });
+        if anchor != 0 {
+            self.anchors.insert(anchor, Rc::clone(&node));
+        }
+        Ok(node)
+    }
+
+    fn list(&mut self, depth: usize) -> Result<(Vec<Rc<Node>>, usize), Broken> {
+        let mut items = Vec::new();
+        let mut size = 1_usize;
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::SequenceEnd) {
+                return Ok((items, size));
+            }
+            let item = self.node(event, span, depth + 1)?;
+            size = size.saturating_add(item.size);
+            items.push(item);
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<(Vec<(Name, Rc<Node>)>, usize), Broken> {
+        let mut entries = Vec::new();
+        let mut size = 1_usize;
+        loop {
+            let (event, span) = self.next()?;
+            let text = match event {
+                Event::MappingEnd => return Ok((entries, size)),
+                Event::Scalar(text, ..) => text.into_owned(),
+                _ => return Err(self.broken(span, "a key must be plain text")),
+            };
+            let name = Name { text, place: self.place(span) };
+            let (event, span) = self.next()?;
+            let value = self.node(event, span, depth + 1)?;
+            size = size.saturating_add(value.size);
+            entries.push((name, value));
+        }
+    }
+}
