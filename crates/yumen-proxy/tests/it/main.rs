@@ -1,0 +1,8 @@
+//! The whole data path over real sockets: scripted clients and origins that speak raw bytes.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod stage;
+
+mod http;
+mod reload;
+mod stream;
