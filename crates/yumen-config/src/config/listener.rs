@@ -37,6 +37,11 @@ pub struct Listener {
     pub access: Access,
 }
 
+impl Listener {
+    /// 404: nothing is here, RFC 9110 section 15.5.5.
+    pub const DEFAULT_STATUS: u16 = 404;
+}
+
 /// What clients of a listener speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {

@@ -63,7 +63,7 @@ pub enum MiddlewareKind {
         file: Option<PathBuf>,
         /// Lines of such a file, each `name:hash`.
         users: Vec<Secret>,
-        /// What the client is told the password is for; default `restricted`.
+        /// What the client is told the password is for; default `yumen`.
         realm: String,
     },
     /// Ends requests that take longer with 504.
@@ -71,6 +71,15 @@ pub enum MiddlewareKind {
 }
 
 impl MiddlewareKind {
+    /// The default field of `request_id`.
+    pub const REQUEST_ID: &'static str = "X-Request-ID";
+    /// The default status of `redirect`: permanent, and the method stays (RFC 9110 section 15.4.9).
+    pub const REDIRECT_STATUS: u16 = 308;
+    /// The default type of `respond`.
+    pub const CONTENT_TYPE: &'static str = "text/plain; charset=utf-8";
+    /// The default realm of `basic_auth`.
+    pub const REALM: &'static str = "yumen";
+
     /// The kind as in the configuration.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -20,7 +20,7 @@ pub use listener::{
 pub use middleware::{Accept, FieldEdits, Middleware, MiddlewareKind, Rewrite};
 pub use names::{ListenerName, MiddlewareName, RouteName, UpstreamName};
 pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
-pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Route, RouteTimeouts};
+pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteTimeouts};
 pub use secret::Secret;
 pub use upstream::{Balance, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamTimeouts, UpstreamTls};
 

@@ -24,6 +24,22 @@ pub struct Route {
     pub upstream: Option<UpstreamName>,
     /// Limits of time that replace those of the upstream.
     pub timeouts: RouteTimeouts,
+    /// What is tried again.
+    pub retry: Retry,
+}
+
+/// What of a route is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Whether a request goes out once more when a pooled connection was closed under it, nothing was answered and it
+    /// may be repeated; default true: the endpoint did nothing wrong, and the client would see a 502 for nothing.
+    pub idle_race: bool,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { idle_race: true }
+    }
 }
 
 /// A pattern for a host name, in lower case without port or trailing dot.
@@ -71,7 +87,7 @@ pub enum PathMatch {
     Prefix(Box<str>),
     /// Segments, of which `{name}` stands for any one and a last `{name...}` for the rest.
     Template(Box<str>),
-    /// A regular expression, which must match the whole path.
+    /// A regular expression; it matches anywhere in the path unless it is anchored.
     Regex(Box<str>),
 }
 
@@ -104,9 +120,9 @@ pub struct FieldMatch {
 /// What must hold for a field.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FieldTest {
-    /// One of its values is this.
+    /// Its value is this.
     Equals(Box<str>),
-    /// One of its values matches this as a whole.
+    /// Its value matches this, anywhere unless it is anchored.
     Regex(Box<str>),
     /// It is there.
     Present,

@@ -30,6 +30,11 @@ pub struct Upstream {
     pub max_connections: Option<u32>,
 }
 
+impl Upstream {
+    /// The default of `panic_threshold`: with half of the endpoints gone the other half would rather break than carry all.
+    pub const PANIC_THRESHOLD: u8 = 50;
+}
+
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -39,7 +44,7 @@ pub struct Endpoint {
     pub port: u16,
     /// Whether TLS is spoken to it.
     pub tls: bool,
-    /// Its share, 1..=65535; default 1.
+    /// Its share, 0..=65535; default 1; 0: it gets nothing.
     pub weight: u32,
     /// As it is shown in logs and metrics: `host:port`.
     pub text: Box<str>,
@@ -89,6 +94,23 @@ pub struct Health {
     pub fall: u32,
     /// How much the interval varies, in percent; default 10.
     pub jitter: u8,
+}
+
+impl Health {
+    /// The default of `interval`: an endpoint that breaks gets no new traffic after `FALL` of these.
+    pub const INTERVAL: Duration = Duration::from_secs(5);
+    /// The default of `timeout`: well below the interval, so that checks never overlap.
+    pub const TIMEOUT: Duration = Duration::from_secs(2);
+    /// The default of `rise`: one lucky answer of a starting server is not enough.
+    pub const RISE: u32 = 2;
+    /// The default of `fall`: one lost packet is not an outage.
+    pub const FALL: u32 = 3;
+    /// The default of `jitter`, in percent.
+    pub const JITTER: u8 = 10;
+    /// The default path of a check by HTTP.
+    pub const PATH: &'static str = "/health";
+    /// The default range of good status codes.
+    pub const EXPECT: (u16, u16) = (200, 399);
 }
 
 /// What a health check does.

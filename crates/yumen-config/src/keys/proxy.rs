@@ -96,7 +96,14 @@ pub(crate) static ROUTE: Table = Table {
         key("middlewares", Kind::List(&Kind::Either(&[Kind::Text, Kind::Section(&MIDDLEWARE)])), "", "Names, or middlewares written in place; outermost first."),
         key("upstream", NAME, "", "Where requests go; needed unless a middleware answers."),
         key("timeouts", Kind::Section(&ROUTE_TIMEOUTS), "", "Limits that replace those of the upstream."),
+        key("retry", Kind::Section(&RETRY), "", "What is tried again."),
     ],
+};
+
+pub(crate) static RETRY: Table = Table {
+    name: "route retry",
+    doc: "What of a route is tried again.",
+    keys: &[key("idle_race", Kind::Bool, "true", "A repeatable request whose pooled connection was closed under it, once.")],
 };
 
 pub(crate) static MATCH: Table = Table {
@@ -118,7 +125,7 @@ pub(crate) static PATH: Table = Table {
         key("exact", Kind::Text, "", "This path."),
         key("prefix", Kind::Text, "", "This path and all below it, by whole segments."),
         key("template", Kind::Text, "", "Segments, `{name}` for any one, a last `{name...}` for the rest."),
-        key("regex", Kind::Regex, "", "A regular expression for the whole path."),
+        key("regex", Kind::Regex, "", "A regular expression; it matches anywhere unless it is anchored."),
     ],
 };
 
@@ -127,7 +134,7 @@ pub(crate) static FIELD: Table = Table {
     doc: "A condition on a header field or query parameter; exactly one of these.",
     keys: &[
         key("equals", Kind::Text, "", "A value is this."),
-        key("regex", Kind::Regex, "", "A value matches as a whole."),
+        key("regex", Kind::Regex, "", "A value matches, anywhere unless it is anchored."),
         key("present", Kind::Bool, "", "It is there."),
         key("absent", Kind::Bool, "", "It is not there."),
     ],
@@ -168,7 +175,7 @@ pub(crate) static MIDDLEWARE: Table = Table {
         key("deny", Kind::List(&Kind::Network), "", "ip: who may not."),
         key("file", Kind::Path, "", "basic_auth: an htpasswd file with bcrypt or argon2 hashes."),
         key("users", Kind::List(&Kind::Secret), "", "basic_auth: lines of such a file; `${file:PATH}` reads one."),
-        key("realm", Kind::Text, "restricted", "basic_auth: what the password is for."),
+        key("realm", Kind::Text, "yumen", "basic_auth: what the password is for."),
         key("after", Kind::Duration, "", "timeout: the time after which the request ends with 504."),
     ],
 };
@@ -220,7 +227,7 @@ pub(crate) static ENDPOINT: Table = Table {
     doc: "One server.",
     keys: &[
         key("address", Kind::Text, "required", "As in the short form."),
-        key("weight", Kind::Number, "1", "Its share, 1 to 65535."),
+        key("weight", Kind::Number, "1", "Its share, 0 to 65535; 0: it gets nothing."),
     ],
 };
 

@@ -47,7 +47,7 @@ pub(super) fn middleware(ctx: &Ctx<'_>, node: &Node, name: Result<&str, &str>) -
 fn kind(section: &Section<'_>, word: &str) -> Option<MiddlewareKind> {
     Some(match word {
         "request_id" => MiddlewareKind::RequestId {
-            header: section.read("header", value::field_name).unwrap_or_else(|| "X-Request-ID".to_owned()),
+            header: section.read("header", value::field_name).unwrap_or_else(|| MiddlewareKind::REQUEST_ID.to_owned()),
             accept: section.read("accept", accept).unwrap_or_default(),
         },
         "headers" => {
@@ -59,14 +59,14 @@ fn kind(section: &Section<'_>, word: &str) -> Option<MiddlewareKind> {
         "strip_prefix" => MiddlewareKind::StripPrefix(section.need("prefix", value::url_path)?),
         "redirect" => MiddlewareKind::Redirect {
             to: section.need("to", value::field_value)?,
-            status: section.read("status", value::redirect_status).unwrap_or(308),
+            status: section.read("status", value::redirect_status).unwrap_or(MiddlewareKind::REDIRECT_STATUS),
         },
         "respond" => MiddlewareKind::Respond {
             status: section.read("status", value::status).unwrap_or(200),
             body: section.read("body", value::text).unwrap_or_default(),
             content_type: section
                 .read("content_type", value::field_value)
-                .unwrap_or_else(|| "text/plain; charset=utf-8".to_owned()),
+                .unwrap_or_else(|| MiddlewareKind::CONTENT_TYPE.to_owned()),
             headers: fields(section, "headers"),
         },
         "body_limit" => MiddlewareKind::BodyLimit(section.need("size", value::size)?),
@@ -148,7 +148,7 @@ fn basic_auth(section: &Section<'_>) -> MiddlewareKind {
     MiddlewareKind::BasicAuth {
         file: section.read("file", value::path),
         users: section.list("users", value::secret),
-        realm: section.read("realm", realm).unwrap_or_else(|| "restricted".to_owned()),
+        realm: section.read("realm", realm).unwrap_or_else(|| MiddlewareKind::REALM.to_owned()),
     }
 }
 

@@ -9,7 +9,7 @@ use super::section::Section;
 use super::{middleware, value};
 use crate::config::{
     FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, Middleware, MiddlewareName, PathMatch,
-    Protocol, Route, RouteName, RouteTimeouts, UpstreamName,
+    Protocol, Retry, Route, RouteName, RouteTimeouts, UpstreamName,
 };
 use crate::yaml::{Node, Value};
 use crate::keys;
@@ -48,7 +48,12 @@ pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Rou
         middlewares,
         upstream: upstream.map(|n| UpstreamName::from(&*n)),
         timeouts: section.sub("timeouts", &keys::ROUTE_TIMEOUTS).map(|s| timeouts(&s)).unwrap_or_default(),
+        retry: section.sub("retry", &keys::RETRY).map(|s| retry(&s)).unwrap_or_default(),
     }
+}
+
+fn retry(section: &Section<'_>) -> Retry {
+    Retry { idle_race: section.read("idle_race", value::boolean).unwrap_or(Retry::default().idle_race) }
 }
 
 /// A middleware by name or in place.

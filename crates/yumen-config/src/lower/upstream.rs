@@ -36,7 +36,7 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
         name: UpstreamName::from(name),
         balance: section.read("balance", balance).unwrap_or_default(),
         health,
-        panic_threshold: section.read("panic_threshold", value::percent).unwrap_or(50),
+        panic_threshold: section.read("panic_threshold", value::percent).unwrap_or(Upstream::PANIC_THRESHOLD),
         pool: section.sub("pool", &keys::POOL).map(|s| pool(&s)).unwrap_or_default(),
         timeouts: section.sub("timeouts", &keys::UPSTREAM_TIMEOUTS).map(|s| timeouts(&s)).unwrap_or_default(),
         tls: section.sub("tls", &keys::UPSTREAM_TLS).map(|s| tls(&s)).unwrap_or_default(),
@@ -133,11 +133,11 @@ fn health(section: &Section<'_>) -> Option<Health> {
     };
     Some(Health {
         check,
-        interval: section.read("interval", value::duration).unwrap_or(std::time::Duration::from_secs(5)),
-        timeout: section.read("timeout", value::duration).unwrap_or(std::time::Duration::from_secs(2)),
-        rise: section.read("rise", value::count).unwrap_or(2),
-        fall: section.read("fall", value::count).unwrap_or(3),
-        jitter: section.read("jitter", value::percent).unwrap_or(10),
+        interval: section.read("interval", value::duration).unwrap_or(Health::INTERVAL),
+        timeout: section.read("timeout", value::duration).unwrap_or(Health::TIMEOUT),
+        rise: section.read("rise", value::count).unwrap_or(Health::RISE),
+        fall: section.read("fall", value::count).unwrap_or(Health::FALL),
+        jitter: section.read("jitter", value::percent).unwrap_or(Health::JITTER),
     })
 }
 
@@ -152,8 +152,8 @@ fn health_http(section: &Section<'_>) -> HealthCheck {
         range
     });
     HealthCheck::Http {
-        path: section.read("path", value::origin_form).unwrap_or_else(|| "/health".to_owned()),
-        expect: if expect.is_empty() { vec![(200, 399)] } else { expect },
+        path: section.read("path", value::origin_form).unwrap_or_else(|| Health::PATH.to_owned()),
+        expect: if expect.is_empty() { vec![Health::EXPECT] } else { expect },
         host: section.read("host", value::field_value),
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn amount(ctx: &Ctx<'_>, node: &Node) -> Option<usize> {
 }
 
 pub(super) fn weight(ctx: &Ctx<'_>, node: &Node) -> Option<u32> {
-    wanted(ctx, node, "a weight of 1 to 65535", |text| digits(text).filter(|n| (1..=65535).contains(n)))
+    wanted(ctx, node, "a weight of 0 to 65535", |text| digits(text).filter(|n| *n <= 65535))
 }
 
 pub(super) fn percent(ctx: &Ctx<'_>, node: &Node) -> Option<u8> {

@@ -1,0 +1,147 @@
+//! What a new configuration changes: which parts would be kept, added, removed or changed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::config::Config;
+
+/// What happens to a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// It is the same and carried over as it runs.
+    Kept,
+    /// It is new.
+    Added,
+    /// It is no longer there.
+    Removed,
+    /// It is there in both but not the same.
+    Changed,
+}
+
+impl Change {
+    /// `kept`, `added`, `removed` or `changed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+        }
+    }
+
+    fn sign(self) -> char {
+        match self {
+            Self::Kept => ' ',
+            Self::Added => '+',
+            Self::Removed => '-',
+            Self::Changed => '~',
+        }
+    }
+}
+
+/// One part and what happens to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// `listener`, `route`, `middleware`, `upstream` or `section`.
+    pub noun: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What happens to it.
+    pub change: Change,
+}
+
+/// All parts of two configurations, by kind and name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// The parts.
+    pub parts: Vec<Part>,
+}
+
+impl Diff {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.parts.iter().all(|p| p.change == Change::Kept)
+    }
+
+    /// How many parts have this change.
+    pub fn count(&self, change: Change) -> usize {
+        self.parts.iter().filter(|p| p.change == change).count()
+    }
+
+    /// For machines: `{"changes": bool, "parts": [{"kind", "name", "change"}]}`.
+    pub fn to_json(&self) -> Value {
+        let parts: Vec<_> = self
+            .parts
+            .iter()
+            .map(|p| json!({ "kind": p.noun, "name": p.name, "change": p.change.as_str() }))
+            .collect();
+        json!({ "changes": !self.is_empty(), "parts": parts })
+    }
+
+    fn compare<T: PartialEq>(&mut self, noun: &'static str, old: BTreeMap<&str, &T>, mut new: BTreeMap<&str, &T>) {
+        let mut parts = Vec::new();
+        for (name, old) in old {
+            let change = match new.remove(name) {
+                None => Change::Removed,
+                Some(new) if new == old => Change::Kept,
+                Some(_) => Change::Changed,
+            };
+            parts.push(Part { noun, name: name.to_owned(), change });
+        }
+        parts.extend(new.into_keys().map(|name| Part { noun, name: name.to_owned(), change: Change::Added }));
+        parts.sort_by(|a, b| a.name.cmp(&b.name));
+        self.parts.append(&mut parts);
+    }
+
+    fn section(&mut self, name: &str, same: bool) {
+        let change = if same { Change::Kept } else { Change::Changed };
+        self.parts.push(Part { noun: "section", name: name.to_owned(), change });
+    }
+}
+
+/// What `new` changes of `old`.
+pub fn diff(old: &Config, new: &Config) -> Diff {
+    let mut diff = Diff::default();
+    macro_rules! named {
+        ($noun:literal, $field:ident) => {
+            diff.compare(
+                $noun,
+                old.$field.iter().map(|(n, v)| (n.as_str(), Arc::as_ref(v))).collect(),
+                new.$field.iter().map(|(n, v)| (n.as_str(), Arc::as_ref(v))).collect(),
+            )
+        };
+    }
+    named!("listener", listeners);
+    diff.compare(
+        "route",
+        old.routes.iter().map(|r| (r.name.as_str(), Arc::as_ref(r))).collect(),
+        new.routes.iter().map(|r| (r.name.as_str(), Arc::as_ref(r))).collect(),
+    );
+    named!("middleware", middlewares);
+    named!("upstream", upstreams);
+    diff.section("runtime", old.runtime == new.runtime);
+    diff.section("admin", old.admin == new.admin);
+    diff.section("log", old.log == new.log);
+    diff.section("state_dir", old.state_dir == new.state_dir);
+    diff
+}
+
+impl fmt::Display for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.parts.iter().filter(|p| p.noun != "section" || p.change != Change::Kept) {
+            writeln!(f, "{} {} {}: {}", part.change.sign(), part.noun, part.name, part.change.as_str())?;
+        }
+        let count = |change| self.count(change);
+        write!(
+            f,
+            "{} added, {} removed, {} changed, {} kept",
+            count(Change::Added),
+            count(Change::Removed),
+            count(Change::Changed),
+            count(Change::Kept)
+        )
+    }
+}

@@ -1,0 +1,118 @@
+//! Golden files, the examples, the generated pages, and that no input can break the reading.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use yumen_config::{Change, diff, load, parse_str, quick, reference_markdown, render, schema};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn updating() -> bool {
+    std::env::var_os("UPDATE").is_some()
+}
+
+fn kept_true(path: &Path, now: &str) {
+    if updating() {
+        std::fs::write(path, now).unwrap();
+    }
+    let was = std::fs::read_to_string(path).unwrap_or_default().replace("\r\n", "\n");
+    assert!(was == now, "{} is out of date; run the test with UPDATE=1", path.display());
+}
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "PORT" => Some("8080".to_owned()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    }
+}
+
+#[test]
+fn golden() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    files.retain(|f| f.extension().is_some_and(|e| e == "test"));
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        let all = std::fs::read_to_string(&file).unwrap().replace("\r\n", "\n");
+        let input = all.split_once("----\n").map_or(all.as_str(), |(input, _)| input);
+        let out = match parse_str("test.yaml", input, &env) {
+            Ok(loaded) => format!("{}{:#?}\n", render(&loaded.warnings), loaded.config),
+            Err(complaints) => render(&complaints),
+        };
+        kept_true(&file, &format!("{input}----\n{out}"));
+    }
+}
+
+#[test]
+fn examples_are_accepted_without_warnings() {
+    for name in ["reverse-proxy", "tls", "tcp", "full"] {
+        let path = root().join(format!("examples/{name}.yaml"));
+        let loaded = load(&path, &env).unwrap_or_else(|e| panic!("{name}: {}", render(&e)));
+        assert!(loaded.warnings.is_empty(), "{name}: {}", render(&loaded.warnings));
+        assert_eq!(loaded.files, [path]);
+    }
+}
+
+#[test]
+fn generated_pages_are_true() {
+    let guide = root().join("docs/guide");
+    kept_true(&guide.join("reference.md"), &reference_markdown());
+    kept_true(&guide.join("schema.json"), &format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap()));
+}
+
+#[test]
+fn includes_are_read_once_and_paths_are_relative_to_their_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = folder.path().join("main.yaml");
+    std::fs::create_dir(folder.path().join("d")).unwrap();
+    std::fs::write(&main, "include: [\"d/*.yaml\", main.yaml]\nlisteners: {web: {bind: \":1\"}}\n").unwrap();
+    let part = "routes: {a: {upstream: a}}\nupstreams: {a: {endpoints: \"https://h\", tls: {ca: ca.pem}}}\n";
+    std::fs::write(folder.path().join("d/a.yaml"), part).unwrap();
+    let loaded = load(&main, &env).unwrap_or_else(|e| panic!("{}", render(&e)));
+    assert_eq!(loaded.files.len(), 2);
+    let upstream = loaded.config.upstreams.get("a").unwrap();
+    assert_eq!(upstream.tls.ca.as_deref(), Some(folder.path().join("d/ca.pem").as_path()));
+}
+
+#[test]
+fn quick_takes_addresses_and_nothing_else() {
+    let loaded = quick(":8080", &["http://127.0.0.1:3000".to_owned()]).unwrap();
+    assert_eq!(loaded.config.routes.len(), 1);
+    assert!(quick(":8080", &["x\"]\nadmin: off".to_owned()]).is_err());
+    assert!(quick("${PORT}", &["h:1".to_owned()]).is_err());
+}
+
+#[test]
+fn differences_name_their_parts() {
+    let a = quick(":8080", &["h:1".to_owned()]).unwrap().config;
+    let b = quick(":8080", &["h:2".to_owned()]).unwrap().config;
+    assert!(diff(&a, &a).is_empty());
+    let changes = diff(&a, &b);
+    assert_eq!(changes.count(Change::Changed), 1);
+    assert!(changes.to_string().contains("~ upstream endpoints: changed"));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_break_the_reading(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _result = parse_str("any", &String::from_utf8_lossy(&bytes), &env);
+    }
+
+    #[test]
+    fn no_yaml_breaks_the_reading(
+        words in proptest::collection::vec(
+            prop::sample::select(vec![
+                "listeners", "routes", "web", "bind", ":8080", ": ", "\n", "  ", "- ", "[", "]", "{", "}", ", ", "&a ",
+                "*a", "match", "path", "prefix", "${PORT}", "${", "$$", "\"", "upstreams", "endpoints", "é", "off", "~",
+            ]),
+            0..60,
+        )
+    ) {
+        let _result = parse_str("any", &words.concat(), &env);
+    }
+}
