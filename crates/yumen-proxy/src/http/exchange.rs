@@ -106,7 +106,11 @@ pub(super) async fn run(
     // Content that was waited for with 100-continue and never came may still come: where the next request begins is
     // then unknown.
     let unknowable = unread && (awaits_continue || framing_len(framing).is_none_or(|n| n > DRAIN_LIMIT));
-    let close = !keep_alive || last || unknowable || link.borrow().ended;
+    let over = {
+        let link = link.borrow();
+        link.ended && link.ahead.is_empty()
+    };
+    let close = !keep_alive || last || unknowable || over;
     let manner = manner(version, answer::is_head(exchange.method.as_ref()), close, listener.config.timeouts.write_idle);
     let written = answer::write(link, &worker.local, &mut exchange, response, manner).await;
     exchange.timings.total = rt::now().saturating_duration_since(exchange.started);

@@ -49,8 +49,8 @@ fn post_bodies_of_both_framings_arrive_whole() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let saw = seen.recv().unwrap();
     assert!(saw.contains("Content-Length: 5\r\n") && saw.ends_with("hello"), "{saw}");
-    let answer =
-        stage.ask(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    let answer = stage
+        .ask(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let saw = seen.recv().unwrap();
     assert!(saw.contains("Transfer-Encoding: chunked") && saw.contains("abc") && !saw.contains("x=y"), "{saw}");
@@ -99,7 +99,8 @@ fn body_that_breaks_off_upstream_is_never_delivered_as_complete() {
 fn head_and_304_keep_the_length_and_have_no_body() {
     let (addr, _seen) = answers("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n");
     let stage = Stage::new(simple(&[addr]));
-    let answer = stage.ask(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\nHEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let answer =
+        stage.ask(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\nHEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     assert_eq!(answer.matches("Content-Length: 99").count(), 2, "{answer}");
 }
 

@@ -2,15 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use yumen_config::config::{self, Config};
 use yumen_net::dial::Resolver;
 use yumen_proxy::{Origin, Ports, Proxy, Snapshot};
-use yumen_telemetry::access_log::{AccessLog, Format, Output, Rotation};
 use yumen_telemetry::Registry;
+use yumen_telemetry::access_log::{AccessLog, Format, Output, Rotation};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
