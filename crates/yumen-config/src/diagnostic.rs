@@ -175,13 +175,10 @@ mod tests {
 
     #[test]
     fn carets_stand_under_what_is_meant_and_escapes_never_reach_the_terminal() {
-        let span = Span {
-            file: "y.yaml".into(),
-            line: 12,
-            column: 5,
-            end_column: 11,
-            text: "  - äadress: \u{1b}[31m".into(),
-        };
+        let span =
+            Span {
+                file: "y.yaml".into(), line: 12, column: 5, end_column: 11, text: "  - äadress: \u{1b}[31m".into()
+            };
         let d = Diagnostic {
             severity: Severity::Error,
             code: "unknown_key",
@@ -191,7 +188,9 @@ mod tests {
             help: Some("did you mean `address`?".to_owned()),
         };
         let text = d.to_string();
-        assert!(text.starts_with("error[unknown_key]: unknown key `adress`\n  --> y.yaml:12:5\n   |\n12 |   - äadress"));
+        assert!(
+            text.starts_with("error[unknown_key]: unknown key `adress`\n  --> y.yaml:12:5\n   |\n12 |   - äadress")
+        );
         assert!(text.contains("   |     ^^^^^^\n"), "{text}");
         assert!(text.contains("------ first here\n   = help: did"), "{text}");
         assert!(!text.contains('\u{1b}'));

@@ -73,11 +73,8 @@ impl Diff {
 
     /// For machines: `{"changes": bool, "parts": [{"kind", "name", "change"}]}`.
     pub fn to_json(&self) -> Value {
-        let parts: Vec<_> = self
-            .parts
-            .iter()
-            .map(|p| json!({ "kind": p.noun, "name": p.name, "change": p.change.as_str() }))
-            .collect();
+        let parts: Vec<_> =
+            self.parts.iter().map(|p| json!({ "kind": p.noun, "name": p.name, "change": p.change.as_str() })).collect();
         json!({ "changes": !self.is_empty(), "parts": parts })
     }
 

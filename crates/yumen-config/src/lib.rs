@@ -4,12 +4,17 @@
 //! with every default filled in, and every mistake on the way becomes a [`Diagnostic`].
 
 mod quick;
+
 mod load;
 mod reference;
+
 mod lower;
+
 mod keys;
 mod yaml;
+
 mod diff;
+
 pub mod config;
 mod diagnostic;
 

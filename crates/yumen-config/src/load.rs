@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Span};
-use crate::yaml::{self, Node};
 use crate::lower::{self, Ctx, Source};
+use crate::yaml::{self, Node};
 
 /// The largest file that is read: more than 100,000 routes need.
 const FILE_SIZE: u64 = 64 << 20;

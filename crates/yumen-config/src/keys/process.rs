@@ -7,10 +7,25 @@ pub(crate) static ROOT: Table = Table {
     name: "file",
     doc: "The top level of a configuration file.",
     keys: &[
-        key("include", Kind::List(&Kind::Path), "", "More files to read, relative to this one; `*` and `?` in the last part."),
+        key(
+            "include",
+            Kind::List(&Kind::Path),
+            "",
+            "More files to read, relative to this one; `*` and `?` in the last part.",
+        ),
         key("listeners", Kind::Map(&Kind::Section(&LISTENER)), "", "Where clients connect, by name."),
-        key("routes", Kind::Map(&Kind::Section(&ROUTE)), "", "Which requests go where, by name; the most specific wins, their order has no meaning."),
-        key("middlewares", Kind::Map(&Kind::Section(&MIDDLEWARE)), "", "Steps on the way of a request that routes use by name."),
+        key(
+            "routes",
+            Kind::Map(&Kind::Section(&ROUTE)),
+            "",
+            "Which requests go where, by name; the most specific wins, their order has no meaning.",
+        ),
+        key(
+            "middlewares",
+            Kind::Map(&Kind::Section(&MIDDLEWARE)),
+            "",
+            "Steps on the way of a request that routes use by name.",
+        ),
         key("upstreams", Kind::Map(&Kind::Section(&UPSTREAM)), "", "Sets of endpoints, by name."),
         key("runtime", Kind::Section(&RUNTIME), "", "Workers and draining."),
         key("admin", Kind::OrOff(&Kind::Section(&ADMIN)), "on", "The admin endpoint: metrics, status, reload."),
@@ -41,7 +56,12 @@ pub(crate) static LOG: Table = Table {
     name: "log",
     doc: "The process log and the access log.",
     keys: &[
-        key("level", Kind::OneOf(&["error", "warn", "info", "debug", "trace"]), "info", "The least severe lines that are written."),
+        key(
+            "level",
+            Kind::OneOf(&["error", "warn", "info", "debug", "trace"]),
+            "info",
+            "The least severe lines that are written.",
+        ),
         key("access", Kind::OrOff(&Kind::Section(&ACCESS_LOG)), "on", "One line for each request."),
     ],
 };
@@ -50,8 +70,18 @@ pub(crate) static ACCESS_LOG: Table = Table {
     name: "log access",
     doc: "The access log.",
     keys: &[
-        key("output", Kind::Either(&[Kind::OneOf(&["stdout", "off"]), Kind::Path]), "stdout", "`stdout`, `off` or the path of a file."),
-        key("format", Kind::OneOf(&["auto", "json", "text"]), "auto", "`auto` is text on a terminal and JSON elsewhere."),
+        key(
+            "output",
+            Kind::Either(&[Kind::OneOf(&["stdout", "off"]), Kind::Path]),
+            "stdout",
+            "`stdout`, `off` or the path of a file.",
+        ),
+        key(
+            "format",
+            Kind::OneOf(&["auto", "json", "text"]),
+            "auto",
+            "`auto` is text on a terminal and JSON elsewhere.",
+        ),
         key("rotate", Kind::Section(&ROTATE), "", "When a file is rotated."),
     ],
 };

@@ -14,7 +14,12 @@ pub(crate) static LISTENER: Table = Table {
         key("limits", Kind::Section(&LIMITS), "", "What a client may send."),
         key("timeouts", Kind::Section(&LISTENER_TIMEOUTS), "", "How long a client may take."),
         key("forwarded", Kind::Section(&FORWARDED), "", "Forwarding fields."),
-        key("absolute_form", Kind::OneOf(&["same_host", "refuse"]), "same_host", "Request targets in absolute form: taken when the host is that of `Host`, or refused."),
+        key(
+            "absolute_form",
+            Kind::OneOf(&["same_host", "refuse"]),
+            "same_host",
+            "Request targets in absolute form: taken when the host is that of `Host`, or refused.",
+        ),
         key("default_status", Kind::Number, "404", "The status when no route matches."),
         key("upstream", NAME, "", "For `tcp` and `tls_passthrough`: where connections go."),
         key("sni", Kind::Map(&NAME), "", "For `tls_passthrough`: upstreams by server name, `*.` for those below."),
@@ -26,7 +31,12 @@ pub(crate) static TLS: Table = Table {
     name: "listener tls",
     doc: "TLS ended at a listener.",
     keys: &[
-        key("certificates", Kind::List(&Kind::Section(&CERTIFICATE)), "required", "Chosen by server name; the first when none fits."),
+        key(
+            "certificates",
+            Kind::List(&Kind::Section(&CERTIFICATE)),
+            "required",
+            "Chosen by server name; the first when none fits.",
+        ),
         key("min_version", Kind::OneOf(&["1.2", "1.3"]), "1.2", "The least version."),
         key("alpn", Kind::List(&Kind::Text), "http/1.1", "Protocols offered, best first; none for `tcp`."),
     ],
@@ -50,7 +60,12 @@ pub(crate) static LIMITS: Table = Table {
         key("fields", Kind::Number, "100", "Header fields; beyond it 431."),
         key("body", Kind::OrOff(&Kind::Size), "off", "A request body; beyond it 413."),
         key("connections", Kind::OrOff(&Kind::Number), "off", "Connections at a time."),
-        key("requests_per_connection", Kind::OrOff(&Kind::Number), "off", "Requests on one connection, after which it is closed."),
+        key(
+            "requests_per_connection",
+            Kind::OrOff(&Kind::Number),
+            "off",
+            "Requests on one connection, after which it is closed.",
+        ),
     ],
 };
 
@@ -60,7 +75,12 @@ pub(crate) static LISTENER_TIMEOUTS: Table = Table {
     keys: &[
         key("handshake", Kind::Duration, "10s", "The TLS handshake."),
         key("head", Kind::Duration, "15s", "From the first byte of a request to the end of its head."),
-        key("idle", Kind::Duration, "75s", "Between requests; `1h` for `tcp` and `tls_passthrough`, where it is the time without any byte."),
+        key(
+            "idle",
+            Kind::Duration,
+            "75s",
+            "Between requests; `1h` for `tcp` and `tls_passthrough`, where it is the time without any byte.",
+        ),
         key("body_idle", Kind::Duration, "30s", "Between two parts of a request body."),
         key("write_idle", Kind::Duration, "30s", "While the client takes nothing of the answer."),
         key("min_body_rate", Kind::OrOff(&Kind::Size), "100", "The least rate of a request body per second."),
@@ -72,7 +92,12 @@ pub(crate) static FORWARDED: Table = Table {
     doc: "Forwarding fields.",
     keys: &[
         key("trust", Kind::List(&Kind::Network), "", "Sources whose forwarding fields are believed."),
-        key("emit", Kind::OneOf(&["off", "x_forwarded", "forwarded", "both"]), "x_forwarded", "Which fields endpoints get."),
+        key(
+            "emit",
+            Kind::OneOf(&["off", "x_forwarded", "forwarded", "both"]),
+            "x_forwarded",
+            "Which fields endpoints get.",
+        ),
         key("via", Kind::OrOff(&Kind::Text), "yumen", "The name in `Via`."),
     ],
 };
@@ -93,7 +118,12 @@ pub(crate) static ROUTE: Table = Table {
         key("listeners", Kind::List(&NAME), "every http listener", "The listeners it applies to."),
         key("hosts", Kind::List(&Kind::Host), "*", "The hosts: exact, `*.` for those below, `*` for all."),
         key("match", Kind::Section(&MATCH), "", "Further conditions; all must hold."),
-        key("middlewares", Kind::List(&Kind::Either(&[Kind::Text, Kind::Section(&MIDDLEWARE)])), "", "Names, or middlewares written in place; outermost first."),
+        key(
+            "middlewares",
+            Kind::List(&Kind::Either(&[Kind::Text, Kind::Section(&MIDDLEWARE)])),
+            "",
+            "Names, or middlewares written in place; outermost first.",
+        ),
         key("upstream", NAME, "", "Where requests go; needed unless a middleware answers."),
         key("timeouts", Kind::Section(&ROUTE_TIMEOUTS), "", "Limits that replace those of the upstream."),
         key("retry", Kind::Section(&RETRY), "", "What is tried again."),
@@ -103,14 +133,24 @@ pub(crate) static ROUTE: Table = Table {
 pub(crate) static RETRY: Table = Table {
     name: "route retry",
     doc: "What of a route is tried again.",
-    keys: &[key("idle_race", Kind::Bool, "true", "A repeatable request whose pooled connection was closed under it, once.")],
+    keys: &[key(
+        "idle_race",
+        Kind::Bool,
+        "true",
+        "A repeatable request whose pooled connection was closed under it, once.",
+    )],
 };
 
 pub(crate) static MATCH: Table = Table {
     name: "route match",
     doc: "Conditions of a route.",
     keys: &[
-        key("path", Kind::Either(&[Kind::Text, Kind::Section(&PATH)]), "{prefix: /}", "The path, exactly; or one of the patterns."),
+        key(
+            "path",
+            Kind::Either(&[Kind::Text, Kind::Section(&PATH)]),
+            "{prefix: /}",
+            "The path, exactly; or one of the patterns.",
+        ),
         key("methods", Kind::List(&Kind::Text), "", "Methods; all when empty."),
         key("headers", Kind::Map(&Kind::Either(&[Kind::Text, Kind::Section(&FIELD)])), "", "Header fields by name."),
         key("query", Kind::Map(&Kind::Either(&[Kind::Text, Kind::Section(&FIELD)])), "", "Query parameters by name."),
@@ -158,14 +198,24 @@ pub(crate) static MIDDLEWARE: Table = Table {
     keys: &[
         key("kind", Kind::OneOf(MIDDLEWARE_KINDS), "required", "What it does."),
         key("header", Kind::Text, "X-Request-ID", "request_id: the field that carries the id."),
-        key("accept", Kind::OneOf(&["always", "trusted", "never"]), "trusted", "request_id: whose ids are taken over; `trusted` by `forwarded.trust`."),
+        key(
+            "accept",
+            Kind::OneOf(&["always", "trusted", "never"]),
+            "trusted",
+            "request_id: whose ids are taken over; `trusted` by `forwarded.trust`.",
+        ),
         key("request", Kind::Section(&EDITS), "", "headers: changes of the request."),
         key("response", Kind::Section(&EDITS), "", "headers: changes of the answer."),
         key("path", Kind::Text, "", "rewrite: the new path."),
         key("regex", Kind::Regex, "", "rewrite: what is replaced in the path."),
         key("replace", Kind::Text, "", "rewrite: what is put in its place, with `$$1` for a group."),
         key("prefix", Kind::Text, "", "strip_prefix: what is taken off the path."),
-        key("to", Kind::Text, "", "redirect: the new address; `{scheme}`, `{host}`, `{path}` and `{query}` are replaced."),
+        key(
+            "to",
+            Kind::Text,
+            "",
+            "redirect: the new address; `{scheme}`, `{host}`, `{path}` and `{query}` are replaced.",
+        ),
         key("status", Kind::Number, "redirect 308, respond 200", "redirect, respond: the status."),
         key("body", Kind::Text, "", "respond: the body."),
         key("content_type", Kind::Text, "text/plain; charset=utf-8", "respond: the type of the body."),
@@ -207,7 +257,12 @@ pub(crate) static UPSTREAM: Table = Table {
     name: "upstream",
     doc: "A set of endpoints that do the same work.",
     keys: &[
-        key("endpoints", Kind::List(&Kind::Either(&[Kind::Text, Kind::Section(&ENDPOINT)])), "required", "`host:port`, `http://host[:port]` or `https://host[:port]`."),
+        key(
+            "endpoints",
+            Kind::List(&Kind::Either(&[Kind::Text, Kind::Section(&ENDPOINT)])),
+            "required",
+            "`host:port`, `http://host[:port]` or `https://host[:port]`.",
+        ),
         key("balance", Kind::OneOf(BALANCES), "round_robin", "How one is chosen."),
         key("health", Kind::OrOff(&Kind::Section(&HEALTH)), "off", "Active checks."),
         key("panic_threshold", Kind::Percent, "50%", "When less than this is healthy, all endpoints are used."),
@@ -293,8 +348,5 @@ pub(crate) static UPSTREAM_TLS: Table = Table {
 pub(crate) static DNS: Table = Table {
     name: "upstream dns",
     doc: "How often names are resolved: by their TTL, within these bounds.",
-    keys: &[
-        key("min", Kind::Duration, "1s", "Not more often."),
-        key("max", Kind::Duration, "5m", "Not less often."),
-    ],
+    keys: &[key("min", Kind::Duration, "1s", "Not more often."), key("max", Kind::Duration, "5m", "Not less often.")],
 };

@@ -7,8 +7,8 @@ use crate::config::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, HostPattern, Limits, Listener, ListenerName,
     ListenerTimeouts, Protocol, Tls, TlsVersion, UpstreamName,
 };
-use crate::yaml::{Name, Node};
 use crate::keys;
+use crate::yaml::{Name, Node};
 
 /// Reads a listener; `upstreams` are the names there are.
 pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Known) -> Option<Listener> {
@@ -24,7 +24,12 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
     let upstream = section.read("upstream", |ctx, node| upstreams.find(ctx, node)).map(|n| UpstreamName::from(&*n));
     if protocol == Protocol::Tcp && section.get("upstream").is_none() {
         let help = "add `upstream: NAME`".to_owned();
-        section.ctx.error_help(section.place, "missing_upstream", format!("tcp listener `{name}` has no upstream"), help);
+        section.ctx.error_help(
+            section.place,
+            "missing_upstream",
+            format!("tcp listener `{name}` has no upstream"),
+            help,
+        );
     }
     if protocol == Protocol::TlsPassthrough && section.get("upstream").is_none() && section.get("sni").is_none() {
         let help = "add `sni: {HOST: NAME}` or `upstream: NAME`".to_owned();
@@ -40,7 +45,6 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
     };
     Some(Listener {
         name: ListenerName::from(name),
-        bind: bind?,
         protocol,
         tls,
         limits: section.sub("limits", &keys::LIMITS).map(|s| limits(&s)).unwrap_or_default(),
@@ -51,6 +55,8 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
         upstream,
         sni,
         access: section.sub("access", &keys::ACCESS).map(|s| access(&s)).unwrap_or_default(),
+        // Last, so that a wrong address does not hide the other complaints.
+        bind: bind?,
     })
 }
 
@@ -121,9 +127,8 @@ fn tls(section: &Section<'_>, protocol: Protocol) -> Option<Tls> {
         }
         Some(all)
     })?;
-    let version = |ctx: &Ctx<'_>, node: &Node| {
-        value::one_of(ctx, node, &[("1.2", TlsVersion::V12), ("1.3", TlsVersion::V13)])
-    };
+    let version =
+        |ctx: &Ctx<'_>, node: &Node| value::one_of(ctx, node, &[("1.2", TlsVersion::V12), ("1.3", TlsVersion::V13)]);
     let alpn = match section.get("alpn") {
         Some(_) => section.list("alpn", alpn),
         None if protocol == Protocol::Http => vec!["http/1.1".to_owned()],

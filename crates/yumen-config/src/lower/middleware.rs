@@ -5,8 +5,8 @@ use super::listener;
 use super::section::Section;
 use super::value;
 use crate::config::{Accept, FieldEdits, Middleware, MiddlewareKind, MiddlewareName, Rewrite};
-use crate::yaml::Node;
 use crate::keys::{EDITS, MIDDLEWARE, MIDDLEWARE_KINDS};
+use crate::yaml::Node;
 
 /// The keys each kind takes, in the order of `MIDDLEWARE_KINDS`.
 const TAKES: [&[&str]; 10] = [
@@ -151,4 +151,3 @@ fn basic_auth(section: &Section<'_>) -> MiddlewareKind {
         realm: section.read("realm", realm).unwrap_or_else(|| MiddlewareKind::REALM.to_owned()),
     }
 }
-

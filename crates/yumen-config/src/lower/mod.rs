@@ -22,8 +22,8 @@ use names::Known;
 use section::Section;
 
 use crate::config::{Admin, Config, Log, Runtime};
-use crate::yaml::{Name, Node, Place};
 use crate::keys;
+use crate::yaml::{Name, Node, Place};
 
 /// Files named by `include`, as written, with their places.
 pub(crate) fn includes(ctx: &Ctx<'_>, root: &Node) -> Vec<(std::path::PathBuf, Place)> {
@@ -41,7 +41,8 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
     let mut listeners = Vec::new();
     let listener_nodes = named(ctx, &files, "listeners");
     for (name, node) in &listener_nodes {
-        let read = Section::open(ctx, node, &keys::LISTENER).and_then(|s| listener::listener(&s, &name.text, &upstreams));
+        let read =
+            Section::open(ctx, node, &keys::LISTENER).and_then(|s| listener::listener(&s, &name.text, &upstreams));
         listeners.extend(read.map(|l| (l, name.place)));
     }
     if listener_nodes.is_empty() {

@@ -6,8 +6,8 @@ use super::ctx::Ctx;
 use super::section::Section;
 use super::value;
 use crate::config::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
-use crate::yaml::Node;
 use crate::keys;
+use crate::yaml::Node;
 
 pub(super) fn runtime(section: &Section<'_>) -> Runtime {
     let default = Runtime::default();

@@ -11,8 +11,8 @@ use crate::config::{
     FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, Middleware, MiddlewareName, PathMatch,
     Protocol, Retry, Route, RouteName, RouteTimeouts, UpstreamName,
 };
-use crate::yaml::{Node, Value};
 use crate::keys;
+use crate::yaml::{Node, Value};
 
 /// What a route may name.
 pub(super) struct Names<'n> {
@@ -81,7 +81,8 @@ fn listeners(section: &Section<'_>, names: &Names<'_>) -> Vec<ListenerName> {
     let mut all = section.list("listeners", |ctx, node| {
         let name = names.listener_names.find(ctx, node)?;
         if !http(&name) {
-            let help = "routes are for http listeners; a tcp one has `upstream`, a tls_passthrough one `sni`".to_owned();
+            let help =
+                "routes are for http listeners; a tcp one has `upstream`, a tls_passthrough one `sni`".to_owned();
             ctx.error_help(node.place, "wrong_protocol", format!("listener `{name}` does not speak HTTP"), help);
         }
         Some(ListenerName::from(&*name))

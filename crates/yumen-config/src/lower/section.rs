@@ -2,8 +2,8 @@
 
 use super::ctx::Ctx;
 use super::{nearest, value};
-use crate::yaml::{Name, Node, Place, Value};
 use crate::keys::Table;
+use crate::yaml::{Name, Node, Place, Value};
 
 /// A section that is being read.
 pub(super) struct Section<'s> {

@@ -7,8 +7,8 @@ use crate::config::{
     Balance, Certificate, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamName, UpstreamTimeouts,
     UpstreamTls,
 };
-use crate::yaml::{Node, Value};
 use crate::keys;
+use crate::yaml::{Node, Value};
 
 pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
     let endpoints = section.need("endpoints", |ctx, node| {
@@ -20,9 +20,7 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
         Some(all)
     });
     let health = match section.get("health") {
-        Some(node) if !value::is_off(node) => {
-            Section::open(section.ctx, node, &keys::HEALTH).and_then(|s| health(&s))
-        }
+        Some(node) if !value::is_off(node) => Section::open(section.ctx, node, &keys::HEALTH).and_then(|s| health(&s)),
         _ => None,
     };
     let tls_entry = section.entry("tls");
@@ -42,6 +40,7 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
         tls: section.sub("tls", &keys::UPSTREAM_TLS).map(|s| tls(&s)).unwrap_or_default(),
         dns: section.sub("dns", &keys::DNS).map(|s| dns(&s)).unwrap_or_default(),
         max_connections: section.limit("max_connections", None, value::count),
+        // Last, so that a wrong endpoint does not hide the other complaints.
         endpoints: endpoints?,
     })
 }
@@ -190,9 +189,7 @@ fn timeouts(section: &Section<'_>) -> UpstreamTimeouts {
 
 fn tls(section: &Section<'_>) -> UpstreamTls {
     let client = match (section.entry("cert"), section.entry("key")) {
-        (Some(_), Some(_)) => {
-            section.read("cert", value::path).zip(section.read("key", value::path)).map(|(c, k)| (c, k))
-        }
+        (Some(_), Some(_)) => section.read("cert", value::path).zip(section.read("key", value::path)),
         (Some((name, _)), None) | (None, Some((name, _))) => {
             section.ctx.error(name.place, "missing_key", "a client certificate needs both `cert` and `key`");
             None

@@ -143,7 +143,6 @@ pub(super) fn cidr(ctx: &Ctx<'_>, node: &Node) -> Option<IpNet> {
     })
 }
 
-
 pub(super) fn host_pattern(ctx: &Ctx<'_>, node: &Node) -> Option<HostPattern> {
     wanted(ctx, node, "a host such as `api.example.com`, `*.example.com` or `*`", parse_host_pattern)
 }

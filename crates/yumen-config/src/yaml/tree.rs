@@ -35,6 +35,9 @@ pub(crate) fn parse(file: usize, text: &str) -> Result<Option<Rc<Node>>, Broken>
     }
 }
 
+/// The entries of a mapping in their order.
+type Entries = Vec<(Name, Rc<Node>)>;
+
 struct Tree<'t> {
     parser: Parser<'t, StrInput<'t>>,
     file: usize,
@@ -118,7 +121,7 @@ impl<'t> Tree<'t> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<(Vec<(Name, Rc<Node>)>, usize), Broken> {
+    fn map(&mut self, depth: usize) -> Result<(Entries, usize), Broken> {
         let mut entries = Vec::new();
         let mut size = 1_usize;
         loop {
