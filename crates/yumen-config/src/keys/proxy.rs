@@ -208,7 +208,7 @@ pub(crate) static MIDDLEWARE: Table = Table {
         key("response", Kind::Section(&EDITS), "", "headers: changes of the answer."),
         key("path", Kind::Text, "", "rewrite: the new path."),
         key("regex", Kind::Regex, "", "rewrite: what is replaced in the path."),
-        key("replace", Kind::Text, "", "rewrite: what is put in its place, with `$$1` for a group."),
+        key("replace", Kind::Text, "", "rewrite: what is put in its place, with `$1` or `$${name}` for a group."),
         key("prefix", Kind::Text, "", "strip_prefix: what is taken off the path."),
         key(
             "to",
