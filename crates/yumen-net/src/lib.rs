@@ -11,11 +11,11 @@
 //! never above.
 
 pub mod copy;
-pub mod dial;
-pub mod drain;
-pub mod listen;
-pub mod os;
-pub mod rt;
-pub mod sni;
 pub mod tls;
 pub mod transport;
+pub mod listen;
+pub mod dial;
+pub mod sni;
+pub mod drain;
+pub mod rt;
+pub mod os;

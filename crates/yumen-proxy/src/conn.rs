@@ -14,7 +14,7 @@ use yumen_net::tls;
 use yumen_net::transport::Transport;
 
 use crate::snapshot::Listener;
-use crate::worker::{Key, Worker};
+use crate::view::{Key, Worker};
 use crate::{http, l4, middleware};
 
 /// Serves a connection.

@@ -16,7 +16,7 @@ use yumen_telemetry::{StreamRecord, reasons};
 
 use crate::snapshot::Listener;
 use crate::upstream::{self, Endpoint, Phase, Upstream};
-use crate::worker::Worker;
+use crate::view::Worker;
 
 /// How long an upgraded connection may be silent.
 pub(crate) const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
@@ -165,7 +165,7 @@ async fn peek(near: &Transport) -> Result<Option<Box<str>>, Error> {
         }
         seen = got;
         match sni::peek_sni(hello.get(..seen).unwrap_or_default()) {
-            Sni::Name(name) => return Ok(Some(name.into())),
+            Sni::Name(name) => return Ok(Some(name)),
             Sni::None => return Ok(None),
             Sni::NeedMore if seen < HELLO => {}
             _ => return Err(refuse(reasons::NOT_TLS)),

@@ -8,11 +8,12 @@
 
 mod explain;
 mod proxy;
-mod plan;
 mod worker;
+mod plan;
 mod conn;
 mod http;
 mod l4;
+mod view;
 mod snapshot;
 mod route;
 mod middleware;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::snapshot::Snapshot;
-use crate::worker::Key;
+use crate::view::Key;
 
 /// Sockets to open and to close; all others are kept, whatever else about their listener changed.
 #[derive(Debug, Default, PartialEq, Eq)]

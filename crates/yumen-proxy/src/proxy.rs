@@ -18,7 +18,8 @@ use yumen_telemetry::{AccessLog, Registry};
 
 use crate::plan::ListenerPlan;
 use crate::snapshot::Snapshot;
-use crate::worker::{self, Key, Order, Shared};
+use crate::view::{Key, Shared};
+use crate::worker::{self, Order};
 
 /// What an apply did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

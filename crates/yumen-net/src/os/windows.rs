@@ -255,6 +255,7 @@ impl LocalStream {
             match ClientOptions::new().open(path.as_os_str()) {
                 Ok(client) => return Ok(Self { inner: Side::Client(client) }),
                 Err(e) if e.raw_os_error() == Some(ERROR_PIPE_BUSY as i32) => {
+                    // layers: allow os -> rt: a busy pipe is tried again on the data path's clock
                     crate::rt::sleep(Duration::from_millis(20)).await
                 }
                 Err(e) => return Err(e),

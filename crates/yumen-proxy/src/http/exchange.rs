@@ -23,8 +23,8 @@ use crate::middleware::NoUpstream;
 use crate::route::Route;
 use crate::snapshot::Listener;
 use crate::upstream::Send;
+use crate::view::Worker;
 use crate::wire::{Content, Outgoing, encode_fields, strip_hop_by_hop};
-use crate::worker::Worker;
 
 /// How much unread content is read and thrown away so that a connection can go on.
 const DRAIN_LIMIT: u64 = 64 * 1024;

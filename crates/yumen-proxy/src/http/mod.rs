@@ -26,8 +26,8 @@ use yumen_net::rt;
 use yumen_net::transport::Transport;
 
 use crate::snapshot::Listener;
+use crate::view::Worker;
 use crate::wire::Link;
-use crate::worker::Worker;
 use request::Received;
 
 /// How long a connection at rest is kept when its listener drains: long enough for a request that was already on its

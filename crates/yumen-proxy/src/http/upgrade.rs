@@ -11,9 +11,10 @@ use yumen_telemetry::reasons;
 use super::{Shared, answer};
 use crate::snapshot::Listener;
 use crate::upstream::Tunnel;
+use crate::view::Worker;
 use crate::wire::{Link, Outgoing, encode_fields};
-use crate::worker::Worker;
 
+#[expect(clippy::await_holding_refcell_ref, reason = "this future is the only user of the link that is left")]
 /// Passes the 101 on and then bytes both ways until both sides ended. The connection never goes on behind it.
 pub(super) async fn run(
     worker: &Rc<Worker>,
@@ -29,6 +30,7 @@ pub(super) async fn run(
     };
     let Tunnel { link: mut far, active } = *tunnel;
     exchange.status = 101;
+    // Nobody else reads or writes this connection any more: the request had no content and the answer is this tunnel.
     let near = &mut *link.borrow_mut();
     let counters = RelayCounters::default();
     let result = join(worker, near, &mut far, &response, (&counters, listener)).await;

@@ -84,7 +84,7 @@ fn two_choices<'a>(from: &'a [Arc<Endpoint>], rng: &mut SmallRng) -> Option<&'a 
 }
 
 /// Rendezvous hashing: a client keeps its endpoint, and when one leaves only its own clients move.
-fn by_address<'a>(from: &'a [Arc<Endpoint>], client: IpAddr) -> Option<&'a Arc<Endpoint>> {
+fn by_address(from: &[Arc<Endpoint>], client: IpAddr) -> Option<&Arc<Endpoint>> {
     from.iter().max_by(|a, b| score(a, client).total_cmp(&score(b, client)))
 }
 

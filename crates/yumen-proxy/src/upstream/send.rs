@@ -22,6 +22,8 @@ pub(crate) struct Send {
     pub(crate) local: Rc<Local>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) phase: Phase,
+    /// Whether a request that met a connection closed at rest is sent once more.
+    pub(crate) idle_race: bool,
 }
 
 impl Terminal for Send {
@@ -56,7 +58,11 @@ impl Send {
                 }
                 // The idle race: the endpoint closed a connection at rest just as the request went out.
                 Retry::IfIdempotent => {
-                    pooled && !streams && request.method.is_idempotent() && !std::mem::replace(&mut raced, true)
+                    self.idle_race
+                        && pooled
+                        && !streams
+                        && request.method.is_idempotent()
+                        && !std::mem::replace(&mut raced, true)
                 }
             };
             if !again {

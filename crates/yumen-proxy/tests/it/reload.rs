@@ -56,8 +56,8 @@ fn hundred_reloads_leave_nothing_behind() {
         stage.apply(of(listener(Protocol::Http), vec![route("all")], changed));
     }
     // Workers let an old snapshot go within a tick.
-    let until = std::time::Instant::now() + crate::stage::PATIENCE;
-    while first.strong_count() > 0 && std::time::Instant::now() < until {
+    let until = yumen_net::rt::now() + crate::stage::PATIENCE;
+    while first.strong_count() > 0 && yumen_net::rt::now() < until {
         std::thread::yield_now();
     }
     assert_eq!(first.strong_count(), 0);

@@ -71,7 +71,7 @@ impl Drop for Stage {
 pub(crate) fn read_all(from: &mut TcpStream) -> String {
     let mut all = Vec::new();
     // A reset ends the answer too: what came before it is what the client has.
-    let _ = from.read_to_end(&mut all);
+    from.read_to_end(&mut all).ok();
     String::from_utf8_lossy(&all).into_owned()
 }
 
@@ -145,6 +145,7 @@ pub(crate) fn route(name: &str) -> config::Route {
         middlewares: Vec::new(),
         upstream: Some("up".into()),
         timeouts: config::RouteTimeouts::default(),
+        retry: config::Retry::default(),
     }
 }
 

@@ -1,0 +1,109 @@
+//! What a worker owns and what it sees: the current snapshot, its pools, its part of the log.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+use yumen_core::{Exchange, Observer};
+use yumen_telemetry::{AccessLog, Registry, WorkerLog};
+
+use crate::route::Route;
+use crate::snapshot::Snapshot;
+use crate::upstream::Local;
+
+/// What every worker and the control side share.
+pub(crate) struct Shared {
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) generation: AtomicU64,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) log: AccessLog,
+}
+
+/// What a socket is known by: its address as configured, and the listener's name where the port is chosen by the system.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) addr: SocketAddr,
+    pub(crate) name: Option<Arc<str>>,
+}
+
+/// The snapshot a worker sees at one moment.
+pub(crate) struct View {
+    pub(crate) snapshot: Arc<Snapshot>,
+    names: HashMap<Key, Arc<str>>,
+    observer: Rc<dyn Observer>,
+}
+
+impl View {
+    pub(crate) fn observer(&self) -> Rc<dyn Observer> {
+        Rc::clone(&self.observer)
+    }
+
+    pub(crate) fn listener_at(&self, key: &Key) -> Option<Arc<str>> {
+        self.names.get(key).cloned()
+    }
+}
+
+/// One worker's own things.
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) local: Rc<Local>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) log: Rc<WorkerLog>,
+    view: RefCell<Rc<View>>,
+}
+
+impl Key {
+    pub(crate) fn new(addr: SocketAddr, name: &Arc<str>) -> Self {
+        Self { addr, name: (addr.port() == 0).then(|| Arc::clone(name)) }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Self {
+        let log = Rc::new(shared.log.worker(index));
+        let observer: Rc<dyn Observer> = Rc::new(Recorder { index, log: Rc::clone(&log) });
+        let view = RefCell::new(Rc::new(view_of(shared.snapshot.load_full(), observer)));
+        Self { index, local: Rc::new(Local::new(index)), shared, log, view }
+    }
+
+    /// The current snapshot. Costs a load and a compare unless it has changed.
+    pub(crate) fn view(&self) -> Rc<View> {
+        let current = Rc::clone(&self.view.borrow());
+        if current.snapshot.generation == self.shared.generation.load(Relaxed) {
+            return current;
+        }
+        let fresh = Rc::new(view_of(self.shared.snapshot.load_full(), current.observer()));
+        self.view.replace(Rc::clone(&fresh));
+        fresh
+    }
+}
+
+fn view_of(snapshot: Arc<Snapshot>, observer: Rc<dyn Observer>) -> View {
+    let names = snapshot.addresses().map(|(addr, name)| (Key::new(addr, &name), name)).collect();
+    View { snapshot, names, observer }
+}
+
+/// Writes the log line and counts, once for each exchange.
+struct Recorder {
+    index: usize,
+    log: Rc<WorkerLog>,
+}
+
+impl Observer for Recorder {
+    fn finished(&self, exchange: &Exchange) {
+        self.log.write(exchange);
+        let Some(route) = exchange.matched.as_ref().and_then(|route| route.downcast_ref::<Route>()) else { return };
+        let metrics = &route.metrics;
+        metrics.requests.inc(self.index, exchange.status);
+        metrics.duration.observe(self.index, exchange.timings.total);
+        metrics.bytes_in.add(self.index, exchange.bytes_in);
+        metrics.bytes_out.add(self.index, exchange.bytes_out);
+        if let Some(failure) = &exchange.failure {
+            metrics.failed.inc(self.index, failure.side);
+        }
+    }
+}
