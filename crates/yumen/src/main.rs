@@ -1,2 +1,27 @@
-//! A cloud-native network gateway
-fn main() {}
+//! Yumen, a network gateway: the binary that joins the rooms.
+//!
+//! `cli` reads the command line, `boot` starts and stops what runs, `reload` puts configurations in force, `compose`
+//! translates between rooms, `watch` sees files change, `service` hears the operating system.
+
+mod cli;
+mod boot;
+mod reload;
+mod report;
+mod watch;
+mod compose;
+mod demo;
+mod service;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().execute() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `yumen explain`: the way of one request, without traffic.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::Value;
+use yumen_core::ExplainRequest;
+use yumen_net::dial::Resolver;
+use yumen_proxy::{Origin, Ports, Snapshot};
+use yumen_telemetry::Registry;
+
+use super::{Format, Target};
+
+/// Say which listener, route and upstream a request would meet, and why each nearer route does not take it.
+#[derive(Args)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    target: Target,
+    /// The method, such as GET
+    method: String,
+    /// An absolute URL, such as http://example.com/v1/x
+    url: String,
+    /// A header field, such as 'Accept: text/html'; may be given more than once
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// The client's address [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    source: Option<IpAddr>,
+    /// The listener to ask [default: the one the URL's scheme and port name]
+    #[arg(long, value_name = "NAME")]
+    listener: Option<String>,
+    /// Ask the running gateway instead of a file; shows health too
+    #[arg(long)]
+    live: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Explain {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        let request = self.request()?;
+        let answer = if self.live {
+            let client = self.target.client(false)?;
+            super::block_on(async { Ok(client.explain(&request).await?) })?
+        } else {
+            let path = self.target.config.as_deref().context("name a file with -c, or ask what runs with --live")?;
+            let wish = super::load(path)?;
+            super::block_on(from_file(wish, &request))?
+        };
+        match self.format {
+            Format::Json => super::print_json(&answer),
+            Format::Text => super::print(&readable(&answer)),
+        }
+    }
+
+    fn request(&self) -> anyhow::Result<ExplainRequest> {
+        let field = |text: &String| {
+            let (name, value) = text.split_once(':').with_context(|| format!("{text} is not NAME: VALUE"))?;
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        };
+        Ok(ExplainRequest {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            fields: self.headers.iter().map(field).collect::<anyhow::Result<_>>()?,
+            source: self.source,
+            listener: self.listener.clone(),
+        })
+    }
+}
+
+async fn from_file(wish: crate::compose::Wish, request: &ExplainRequest) -> anyhow::Result<Value> {
+    let ports = Ports { registry: Arc::new(Registry::new(1)), resolver: Arc::new(Resolver::start()) };
+    let origin = Origin { source: wish.name, digest: wish.digest };
+    let snapshot = Snapshot::build(wish.config, origin, &ports, &Snapshot::empty()).await?;
+    yumen_proxy::explain(&snapshot, request, false).map_err(anyhow::Error::msg)
+}
+
+/// Writing to a `String` cannot fail, so the results of `write!` carry nothing.
+fn readable(answer: &Value) -> String {
+    let mut out = String::new();
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let request = &answer["request"];
+    _ = writeln!(
+        out,
+        "request   {} {}{} from {}",
+        word(&request["method"]),
+        word(&request["host"]),
+        word(&request["target"]),
+        word(&request["client"])
+    );
+    let listener = &answer["listener"];
+    _ = writeln!(out, "listener  {} ({})", word(&listener["name"]), word(&listener["why"]));
+    for refused in answer["refused"].as_array().into_iter().flatten() {
+        let (route, pattern) = (word(&refused["route"]), word(&refused["pattern"]));
+        _ = writeln!(out, "  not     {route} ({pattern}): {}", word(&refused["why"]));
+    }
+    let route = &answer["route"];
+    if route["name"].is_null() {
+        _ = writeln!(out, "route     none: {}", word(&route["why"]));
+        return out;
+    }
+    _ = writeln!(out, "route     {} ({})", word(&route["name"]), word(&route["pattern"]));
+    for middleware in route["middlewares"].as_array().into_iter().flatten() {
+        _ = writeln!(out, "  through {}", word(middleware));
+    }
+    let upstream = &route["upstream"];
+    if upstream.is_null() {
+        return out;
+    }
+    _ = writeln!(out, "upstream  {} ({})", word(&upstream["name"]), word(&upstream["balance"]));
+    for e in upstream["endpoints"].as_array().into_iter().flatten() {
+        let health = match e["healthy"].as_bool() {
+            Some(true) => ", healthy",
+            Some(false) => ", unhealthy",
+            None => "",
+        };
+        _ = writeln!(out, "  to      {} (weight {}{health})", word(&e["address"]), e["weight"]);
+    }
+    out
+}

@@ -1,0 +1,24 @@
+//! `yumen proxy`: a reverse proxy without any file.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::boot::{self, Start};
+
+/// Run a reverse proxy from one address to one or more endpoints.
+#[derive(Args)]
+pub(super) struct Proxy {
+    /// Where to listen: [ADDRESS]:PORT
+    #[arg(long, value_name = "ADDRESS")]
+    from: String,
+    /// Where to send requests: a URL; may be given more than once
+    #[arg(long, value_name = "URL", required = true, num_args = 1..)]
+    to: Vec<String>,
+}
+
+impl Proxy {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        boot::run(Start::Quick { from: self.from, to: self.to })
+    }
+}

@@ -1,0 +1,22 @@
+//! `yumen run`: the gateway itself.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::boot::{self, Start};
+
+/// Run the gateway.
+#[derive(Args)]
+pub(super) struct Run {
+    /// The configuration file; without one, a demo runs on 127.0.0.1:8080
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Run {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        boot::run(self.config.map_or(Start::Demo, Start::File))
+    }
+}

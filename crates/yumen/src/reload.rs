@@ -1,0 +1,223 @@
+//! From a source to what runs: load, build, apply, report. One at a time; of a burst only the last one counts.
+//!
+//! A failure changes nothing: it is logged, kept for the status and returned to who asked.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
+use yumen_config::Diagnostic;
+use yumen_core::{Control, ExplainRequest, Pending};
+use yumen_net::rt;
+use yumen_proxy::{Origin, Ports, Proxy, Snapshot};
+use yumen_telemetry::ELSEWHERE;
+use yumen_telemetry::log::ProcessLog;
+
+use crate::compose::{self, Source, Wish};
+use crate::report;
+
+/// Somebody asks for a reload, and may want to know how it went.
+pub(crate) struct Order {
+    /// Who asks: `SIGHUP`, `file change`, `admin`.
+    pub(crate) by: &'static str,
+    /// Where the outcome goes.
+    pub(crate) done: Option<oneshot::Sender<Result<Value, Value>>>,
+}
+
+/// The running gateway as a whole.
+pub(crate) struct Gateway {
+    pub(crate) source: Source,
+    pub(crate) proxy: Proxy,
+    pub(crate) ports: Ports,
+    pub(crate) log: ProcessLog,
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    /// What is in force, for who watches its files.
+    pub(crate) wish: watch::Sender<Option<Wish>>,
+    pub(crate) refused: Mutex<Option<Value>>,
+    pub(crate) draining: AtomicBool,
+}
+
+impl Gateway {
+    /// Serves orders until nobody can give any.
+    pub(crate) async fn serve(self: Arc<Self>, mut inbox: mpsc::UnboundedReceiver<Order>) {
+        while let Some(first) = inbox.recv().await {
+            let mut orders = vec![first];
+            while let Ok(more) = inbox.try_recv() {
+                orders.push(more);
+            }
+            let by = orders.last().map_or("", |o| o.by);
+            let outcome = self.reload(by).await;
+            for done in orders.into_iter().filter_map(|o| o.done) {
+                // Who asked may have left.
+                drop(done.send(outcome.clone()));
+            }
+        }
+    }
+
+    async fn reload(&self, by: &str) -> Result<Value, Value> {
+        let source = self.source.clone();
+        let loaded = match tokio::task::spawn_blocking(move || source.load()).await {
+            Ok(loaded) => loaded.map_err(|found| yumen_config::to_json(&found)),
+            Err(error) => Err(complaint(&format!("the configuration could not be read: {error}"))),
+        };
+        let applied = match loaded {
+            Ok(wish) => self.put_in_force(wish).await.map_err(|e| complaint(&e)),
+            Err(found) => Err(found),
+        };
+        if let Ok(report) = &applied {
+            tracing::info!(by, generation = %report["generation"], "configuration put in force");
+        }
+        applied.inspect_err(|found| self.refuse(by, found))
+    }
+
+    /// Builds and applies; afterwards keeps a copy for a start with a broken file.
+    pub(crate) async fn put_in_force(&self, wish: Wish) -> Result<Value, String> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err("the gateway is stopping; start it again to use this configuration".to_owned());
+        }
+        let previous = self.proxy.snapshot();
+        let origin = Origin { source: wish.name.clone(), digest: wish.digest.clone() };
+        let config = Arc::clone(&wish.config);
+        let next = Snapshot::build(config, origin, &self.ports, &previous).await.map_err(|e| e.to_string())?;
+        let drain_timeout = wish.config.runtime.drain_timeout;
+        let applied = self.proxy.apply(next, drain_timeout).await.map_err(|e| e.to_string())?;
+        tell_warnings(&wish.warnings);
+        if previous.generation > 0 {
+            self.follow(&previous.config, &wish.config);
+        }
+        let gateway = self.ports.registry.gateway();
+        gateway.config_generation.set(applied.generation);
+        gateway.reload_success.inc(ELSEWHERE);
+        gateway.last_reload_success.set(report::seconds(rt::wall()));
+        *self.refused() = None;
+        self.keep(&wish);
+        let report = json!({
+            "generation": applied.generation,
+            "digest": wish.digest,
+            "opened": applied.opened.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "closed": applied.closed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "warnings": yumen_config::to_json(&wish.warnings),
+        });
+        self.wish.send_replace(Some(wish));
+        Ok(report)
+    }
+
+    /// What the data path does not follow by itself.
+    fn follow(&self, old: &yumen_config::config::Config, new: &yumen_config::config::Config) {
+        if let Err(error) = self.log.set_level(compose::level(new)) {
+            tracing::warn!(%error, "the level of the process log stays as it was");
+        }
+        let fixed = [
+            ("runtime.workers", compose::workers(old) != compose::workers(new)),
+            ("admin", old.admin != new.admin),
+            ("log.access", old.log.access != new.log.access),
+            ("state_dir", old.state_dir != new.state_dir),
+        ];
+        for (key, _) in fixed.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!(key, "this change takes effect at the next start");
+        }
+    }
+
+    /// Remembers and tells a refusal.
+    pub(crate) fn refuse(&self, by: &str, found: &Value) {
+        self.ports.registry.gateway().reload_failure.inc(ELSEWHERE);
+        for one in found.as_array().into_iter().flatten().filter(|d| d["severity"] == "error") {
+            let text = |key: &str| one[key].as_str().unwrap_or_default().escape_debug().to_string();
+            let (file, line) = (text("file"), one["line"].as_u64().unwrap_or(0));
+            tracing::error!(by, file, line, help = text("help"), "configuration refused: {}", text("message"));
+        }
+        *self.refused() = Some(json!({"time": report::seconds(rt::wall()), "by": by, "diagnostics": found}));
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<Value>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, wish: &Wish) {
+        let (Some(path), Some(dir)) = (self.source.path(), &self.state_dir) else { return };
+        if wish.name != path.display().to_string() {
+            return; // the last good copy itself
+        }
+        if let Err(error) = keep_last_good(path, dir) {
+            tracing::warn!(directory = %dir.display(), %error, "no last good copy of the configuration was kept");
+        }
+    }
+
+    /// Asks for a reload.
+    pub(crate) fn order(&self, by: &'static str, done: Option<oneshot::Sender<Result<Value, Value>>>) {
+        // The inbox is gone only when the process ends.
+        drop(self.orders.send(Order { by, done }));
+    }
+}
+
+impl Control for Gateway {
+    fn status(&self) -> Value {
+        let mut status = report::status(&self.proxy);
+        let draining = self.draining.load(Ordering::Relaxed);
+        status["state"] = json!(if draining { "draining" } else { "running" });
+        status["last_refused"] = json!(*self.refused());
+        status
+    }
+
+    fn config(&self) -> Value {
+        report::config(&self.proxy.snapshot().config)
+    }
+
+    fn reload(&self) -> Pending<'_, Result<Value, Value>> {
+        Box::pin(async {
+            let (done, outcome) = oneshot::channel();
+            self.order("admin", Some(done));
+            outcome.await.unwrap_or_else(|_| Err(complaint("the gateway is stopping")))
+        })
+    }
+
+    fn explain(&self, request: &ExplainRequest) -> Result<Value, String> {
+        yumen_proxy::explain(&self.proxy.snapshot(), request, true)
+    }
+
+    fn metrics(&self) -> String {
+        self.ports.registry.render()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.proxy.snapshot().generation > 0 && !self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// Says in the log what is probably not meant.
+pub(crate) fn tell_warnings(warnings: &[Diagnostic]) {
+    for warning in warnings {
+        tracing::warn!(at = %warning.span, "{}", warning.message.escape_debug());
+    }
+}
+
+/// A complaint that has no place in a file, in the form of a list of diagnostics.
+pub(crate) fn complaint(message: &str) -> Value {
+    json!([{"severity": "error", "code": "not_applied", "message": message}])
+}
+
+/// The file that holds the last good copy.
+pub(crate) fn last_good(dir: &Path) -> PathBuf {
+    dir.join("last-good.yaml")
+}
+
+/// The first line of a copy names the file it was made from, so that it never stands in for another.
+pub(crate) fn mark(path: &Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    format!("# last good copy of {}\n", whole.display().to_string().escape_debug())
+}
+
+fn keep_last_good(path: &Path, dir: &Path) -> std::io::Result<()> {
+    let mut text = mark(path).into_bytes();
+    text.extend(std::fs::read(path)?);
+    let fresh = dir.join(format!("last-good.{}.new", std::process::id()));
+    match std::fs::remove_file(&fresh) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    yumen_net::os::create_private(&fresh, &text)?;
+    std::fs::rename(&fresh, last_good(dir))
+}
