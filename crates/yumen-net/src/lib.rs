@@ -13,8 +13,8 @@
 pub mod copy;
 pub mod tls;
 pub mod transport;
-pub mod listen;
 pub mod dial;
+pub mod listen;
 pub mod sni;
 pub mod drain;
 pub mod rt;

@@ -253,7 +253,12 @@ async fn through(
 ) -> Result<Response, Error> {
     match &route.upstream {
         Some(upstream) => {
-            let last = Send { local: Rc::clone(&worker.local), upstream: Arc::clone(upstream), phase: route.phase };
+            let last = Send {
+                local: Rc::clone(&worker.local),
+                upstream: Arc::clone(upstream),
+                phase: route.phase,
+                idle_race: route.config.retry.idle_race,
+            };
             Next::new(&route.chain, &last).run(exchange, request).await
         }
         None => Next::new(&route.chain, &NoUpstream).run(exchange, request).await,
