@@ -246,7 +246,7 @@ fn announce(gateway: &Gateway, admin: Option<&AdminServer>, is_demo: bool) {
     if is_demo {
         eprintln!("  try     curl http://{DEMO}/           (again and again: two endpoints take turns)");
         if let Some(admin) = admin {
-            eprintln!("          curl http://{}/status", admin.listen());
+            eprintln!("          curl {}/status", admin.listen());
         }
         eprintln!("  your own: yumen proxy --from :8080 --to http://127.0.0.1:3000");
     }
