@@ -140,7 +140,7 @@ pub(crate) fn process_facts() -> ProcessFacts {
         cpu_seconds_system: known(process.rss).map(|_| process.cpu_system.as_secs_f64()),
         fds: known(process.fds),
         threads: known(process.threads),
-        host_cpu_seconds_busy: has_host.then(|| host.cpu_busy.as_secs_f64()),
+        host_cpu_seconds_busy: has_host.then_some(host.cpu_busy.as_secs_f64()),
         host_cpu_seconds_idle: has_host.then(|| host.cpu_total.saturating_sub(host.cpu_busy).as_secs_f64()),
         host_memory_total: known(host.memory_total),
         host_memory_available: known(host.memory_available),

@@ -1,0 +1,66 @@
+//! Starting, changing and stopping.
+
+use std::process::Command;
+
+use crate::gateway::{Gateway, origin, text, until, yumen};
+
+fn config(origin: std::net::SocketAddr, extra: &str) -> String {
+    format!(
+        "listeners: {{ web: {{ bind: \"{{listen}}\" }} }}\n\
+         routes: {{ all: {{ upstream: up{extra} }} }}\n\
+         upstreams: {{ up: {{ endpoints: [\"{origin}\"] }} }}\n"
+    )
+}
+
+#[test]
+fn edited_file_goes_live_and_a_broken_one_changes_nothing() {
+    let (one, two) = (origin("one"), origin("two"));
+    let gateway = Gateway::start(&config(one, ""));
+    assert!(gateway.curl(&[], "/").ends_with("one"));
+    gateway.write(&config(two, ""));
+    until("the new upstream", || gateway.curl(&[], "/").ends_with("two").then_some(()));
+    gateway.write("listners: {}\n");
+    let reload = gateway.command("reload");
+    assert_eq!(reload.status.code(), Some(1), "{}", text(&reload));
+    assert!(text(&reload).contains("listners"), "{}", text(&reload));
+    assert!(gateway.curl(&[], "/").ends_with("two"));
+}
+
+#[test]
+fn status_and_live_explain_tell_what_runs() {
+    let gateway = Gateway::start(&config(origin("one"), ", match: { methods: [GET] }"));
+    let status = text(&gateway.command("status"));
+    assert!(status.contains("running") && status.contains("generation 1"), "{status}");
+    let file = gateway.file();
+    let url = format!("http://{}/x", gateway.listen);
+    let explained = text(&yumen(&["explain", "-c", &file.to_string_lossy(), "--live", "POST", &url]));
+    assert!(explained.contains("method POST is not one of GET"), "{explained}");
+    assert!(gateway.curl(&["-X", "POST"], "/x").contains("reason: no_route"));
+}
+
+#[test]
+fn check_names_every_mistake_with_its_place_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.yaml");
+    std::fs::write(
+        &file,
+        "listeners:\n  web: { bind: \"127.0.0.1:1\", adress: 1 }\nroutes:\n  a: { upstream: nowhere }\n",
+    )
+    .unwrap();
+    let output = yumen(&["check", "-c", &file.to_string_lossy()]);
+    let shown = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    for part in ["bad.yaml:2:31", "`adress`", "bad.yaml:4:18", "`nowhere`", "help"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+}
+
+// Signals are how a unix system asks; a Windows service is asked by its manager.
+#[test]
+fn sigterm_ends_the_program_cleanly() {
+    let mut gateway = Gateway::start(&config(origin("one"), ""));
+    let pid = gateway.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let status = until("the end", || gateway.child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}
