@@ -31,6 +31,7 @@ pub(crate) enum Kind {
     Number,
     Duration,
     Size,
+    Rate,
     Percent,
     Path,
     Address,

@@ -96,7 +96,10 @@ impl<'e> Reading<'e> {
         let number = self.ctx.sources.len();
         self.ctx.sources.push(Source::new(name, folder, text));
         match yaml::parse(number, text) {
-            Err(broken) => self.ctx.error(broken.place, "syntax", broken.message),
+            Err(broken) => match broken.help {
+                Some(help) => self.ctx.error_help(broken.place, "syntax", broken.message, help.to_owned()),
+                None => self.ctx.error(broken.place, "syntax", broken.message),
+            },
             Ok(None) => {}
             Ok(Some(root)) => {
                 let includes = lower::includes(&self.ctx, &root);

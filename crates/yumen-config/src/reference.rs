@@ -90,6 +90,7 @@ fn describe(kind: &Kind) -> String {
         Kind::Number => "number".to_owned(),
         Kind::Duration => "duration".to_owned(),
         Kind::Size => "size".to_owned(),
+        Kind::Rate => "size per second".to_owned(),
         Kind::Percent => "percentage".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Address => "address".to_owned(),
@@ -117,8 +118,7 @@ fn section_schema(table: &Table) -> Value {
             text => _ = write!(doc, " Default: {text}."),
         }
         let kind = schema_of(&key.kind);
-        // `key:` with nothing after it reads as absent.
-        properties.insert(key.name.to_owned(), json!({ "description": doc, "anyOf": [kind, { "type": "null" }] }));
+        properties.insert(key.name.to_owned(), json!({ "description": doc, "anyOf": [kind] }));
     }
     json!({
         "type": "object",
@@ -140,17 +140,19 @@ fn schema_of(kind: &Kind) -> Value {
             { "type": "integer", "minimum": 0 },
             { "type": "string", "pattern": "^[0-9]+ ?(B|kB|KB|MB|GB|KiB|MiB|GiB)?$" },
         ] })),
+        Kind::Rate => or_env(json!({ "type": "string", "pattern": "^[0-9]+ ?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$" })),
         Kind::Percent => or_env(json!({ "anyOf": [
             { "type": "integer", "minimum": 0, "maximum": 100 },
             { "type": "string", "pattern": "^[0-9]{1,3}%?$" },
         ] })),
         Kind::OneOf(words) => {
-            // `1.2` is written without quotes too.
+            // `1.2` and `true` are written without quotes too.
             let mut values: Vec<Value> = words.iter().map(|w| json!(w)).collect();
+            values.extend(words.iter().filter_map(|w| w.parse::<bool>().ok()).map(Value::from));
             values.extend(words.iter().filter_map(|w| w.parse::<f64>().ok()).map(Value::from));
             or_env(json!({ "enum": values }))
         }
-        Kind::OrOff(inner) => json!({ "anyOf": [{ "enum": ["off"] }, schema_of(inner)] }),
+        Kind::OrOff(inner) => json!({ "anyOf": [{ "enum": ["off", "none"] }, schema_of(inner)] }),
         Kind::List(inner) => {
             let one = schema_of(inner);
             json!({ "anyOf": [one, { "type": "array", "items": one }] })

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use yumen_config::config::{Config, MiddlewareKind};
 use yumen_config::{Change, diff, load, parse_str, quick, reference_markdown, render, schema};
 
 fn root() -> PathBuf {
@@ -26,8 +27,33 @@ fn env(name: &str) -> Option<String> {
     match name {
         "PORT" => Some("8080".to_owned()),
         "EMPTY" => Some(String::new()),
+        // What would be a second address, an option and a section if it were read as YAML.
+        "INJECT" => Some("127.0.0.1:80\"], x: [1]\nadmin: off".to_owned()),
         _ => None,
     }
+}
+
+/// What a configuration says, one line per part; what every configuration of these tests has is left out.
+fn shown(config: &Config) -> String {
+    let plain = "listeners: {web: {bind: \":80\"}}\nroutes: {r: {upstream: u}}\nupstreams: {u: {endpoints: [\"h:1\"]}}\n";
+    let plain = lines(&parse_str("plain", plain, &env).unwrap().config);
+    let all = lines(config);
+    let kept: String = all.iter().filter(|line| !plain.contains(line)).map(|line| format!("{line}\n")).collect();
+    if kept.is_empty() { "accepted: nothing but the plain parts\n".to_owned() } else { kept }
+}
+
+fn lines(config: &Config) -> Vec<String> {
+    let mut out = vec![
+        format!("{:?}", config.runtime),
+        format!("{:?}", config.admin),
+        format!("{:?}", config.log),
+        format!("state_dir {:?}", config.state_dir),
+    ];
+    out.extend(config.listeners.values().map(|l| format!("{l:?}")));
+    out.extend(config.routes.iter().map(|r| format!("{r:?}")));
+    out.extend(config.middlewares.values().map(|m| format!("{m:?}")));
+    out.extend(config.upstreams.values().map(|u| format!("{u:?}")));
+    out
 }
 
 #[test]
@@ -41,7 +67,7 @@ fn golden() {
         let all = std::fs::read_to_string(&file).unwrap().replace("\r\n", "\n");
         let input = all.split_once("----\n").map_or(all.as_str(), |(input, _)| input);
         let out = match parse_str("test.yaml", input, &env) {
-            Ok(loaded) => format!("{}{:#?}\n", render(&loaded.warnings), loaded.config),
+            Ok(loaded) => render(&loaded.warnings) + &shown(&loaded.config),
             Err(complaints) => render(&complaints),
         };
         kept_true(&file, &format!("{input}----\n{out}"));
@@ -97,7 +123,50 @@ fn differences_name_their_parts() {
     assert!(changes.to_string().contains("~ upstream endpoints: changed"));
 }
 
+/// The examples with a few pieces cut out, doubled or swapped: nearly right, which is where mistakes hide.
+fn mutated(text: &str, cuts: &[(u8, prop::sample::Index, prop::sample::Index)]) -> String {
+    let mut text: Vec<char> = text.chars().collect();
+    for (kind, a, b) in cuts {
+        if text.is_empty() {
+            break;
+        }
+        let (a, b) = (a.index(text.len()), b.index(text.len()));
+        match kind % 4 {
+            0 => drop(text.drain(a..(a + b % 16).min(text.len()))),
+            1 => {
+                let piece: Vec<char> = text[a..(a + b % 32).min(text.len())].to_vec();
+                text.splice(b..b, piece);
+            }
+            2 => text.swap(a, b),
+            _ => text.insert(a, ['\t', '\u{0}', '{', '*', '&', '$', ':', '\u{2028}'][b % 8]),
+        }
+    }
+    text.into_iter().collect()
+}
+
 proptest! {
+    #[test]
+    fn no_damage_to_an_example_breaks_the_reading(
+        example in prop::sample::select(vec!["full", "tls", "tcp", "reverse-proxy"]),
+        cuts in proptest::collection::vec(any::<(u8, prop::sample::Index, prop::sample::Index)>(), 1..8),
+    ) {
+        let text = std::fs::read_to_string(root().join(format!("examples/{example}.yaml"))).unwrap();
+        if let Err(complaints) = parse_str("any", &mutated(&text, &cuts), &env) {
+            let _text = render(&complaints);
+        }
+    }
+
+    #[test]
+    fn an_escaped_text_means_itself(text in "[ -~äß→]{0,40}") {
+        let quoted = serde_json::Value::from(text.replace('$', "$$")).to_string();
+        let yaml = format!(
+            "listeners: {{web: {{bind: \":1\"}}}}\nroutes: {{r: {{middlewares: [{{respond: {{body: {quoted}}}}}]}}}}\n"
+        );
+        let loaded = parse_str("any", &yaml, &env).unwrap_or_else(|e| panic!("{}", render(&e)));
+        let MiddlewareKind::Respond { body, .. } = &loaded.config.routes[0].middlewares[0].kind else { unreachable!() };
+        prop_assert_eq!(body, &text);
+    }
+
     #[test]
     fn no_bytes_break_the_reading(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _result = parse_str("any", &String::from_utf8_lossy(&bytes), &env);

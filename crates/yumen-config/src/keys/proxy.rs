@@ -83,7 +83,7 @@ pub(crate) static LISTENER_TIMEOUTS: Table = Table {
         ),
         key("body_idle", Kind::Duration, "30s", "Between two parts of a request body."),
         key("write_idle", Kind::Duration, "30s", "While the client takes nothing of the answer."),
-        key("min_body_rate", Kind::OrOff(&Kind::Size), "100", "The least rate of a request body per second."),
+        key("min_body_rate", Kind::OrOff(&Kind::Rate), "100B/s", "The least rate of a request body."),
     ],
 };
 
@@ -191,57 +191,85 @@ pub(crate) static ROUTE_TIMEOUTS: Table = Table {
     ],
 };
 
-/// Keys of every kind in one table; `lower/middleware.rs` refuses those that are not of the kind.
 pub(crate) static MIDDLEWARE: Table = Table {
     name: "middleware",
-    doc: "A step on the way of a request. Which keys it takes depends on its `kind`.",
+    doc: "A step on the way of a request; exactly one of these.",
     keys: &[
-        key("kind", Kind::OneOf(MIDDLEWARE_KINDS), "required", "What it does."),
-        key("header", Kind::Text, "X-Request-ID", "request_id: the field that carries the id."),
-        key(
-            "accept",
-            Kind::OneOf(&["always", "trusted", "never"]),
-            "trusted",
-            "request_id: whose ids are taken over; `trusted` by `forwarded.trust`.",
-        ),
-        key("request", Kind::Section(&EDITS), "", "headers: changes of the request."),
-        key("response", Kind::Section(&EDITS), "", "headers: changes of the answer."),
-        key("path", Kind::Text, "", "rewrite: the new path."),
-        key("regex", Kind::Regex, "", "rewrite: what is replaced in the path."),
-        key("replace", Kind::Text, "", "rewrite: what is put in its place, with `$1` or `$${name}` for a group."),
-        key("prefix", Kind::Text, "", "strip_prefix: what is taken off the path."),
-        key(
-            "to",
-            Kind::Text,
-            "",
-            "redirect: the new address; `{scheme}`, `{host}`, `{path}` and `{query}` are replaced.",
-        ),
-        key("status", Kind::Number, "redirect 308, respond 200", "redirect, respond: the status."),
-        key("body", Kind::Text, "", "respond: the body."),
-        key("content_type", Kind::Text, "text/plain; charset=utf-8", "respond: the type of the body."),
-        key("headers", Kind::Map(&Kind::Text), "", "respond: more fields."),
-        key("size", Kind::Size, "", "body_limit: the most a request body may have; beyond it 413."),
-        key("allow", Kind::List(&Kind::Network), "", "ip: who may; everybody when empty."),
-        key("deny", Kind::List(&Kind::Network), "", "ip: who may not."),
-        key("file", Kind::Path, "", "basic_auth: an htpasswd file with bcrypt or argon2 hashes."),
-        key("users", Kind::List(&Kind::Secret), "", "basic_auth: lines of such a file; `${file:PATH}` reads one."),
-        key("realm", Kind::Text, "yumen", "basic_auth: what the password is for."),
-        key("after", Kind::Duration, "", "timeout: the time after which the request ends with 504."),
+        key("request_id", Kind::Section(&REQUEST_ID), "", "Gives every request an id; `{}` for the defaults."),
+        key("headers", Kind::Section(&HEADERS), "", "Changes header fields."),
+        key("rewrite", Kind::Section(&REWRITE), "", "Changes the path; the query stays."),
+        key("strip_prefix", Kind::Text, "", "Takes this off the path, by whole segments."),
+        key("redirect", Kind::Section(&REDIRECT), "", "Answers with a redirect."),
+        key("respond", Kind::Section(&RESPOND), "", "Answers with a fixed response."),
+        key("body_limit", Kind::Size, "", "The most a request body may have; beyond it 413."),
+        key("ip", Kind::Section(&ACCESS), "", "Refuses clients by address with 403."),
+        key("basic_auth", Kind::Section(&BASIC_AUTH), "", "Asks for a name and a password, RFC 7617."),
+        key("timeout", Kind::Duration, "", "The time after which a request ends with 504."),
     ],
 };
 
-pub(crate) static MIDDLEWARE_KINDS: &[&str] = &[
-    "request_id",
-    "headers",
-    "rewrite",
-    "strip_prefix",
-    "redirect",
-    "respond",
-    "body_limit",
-    "ip",
-    "basic_auth",
-    "timeout",
-];
+pub(crate) static REQUEST_ID: Table = Table {
+    name: "middleware request_id",
+    doc: "Gives every request an id.",
+    keys: &[
+        key("header", Kind::Text, "X-Request-ID", "The field that carries the id."),
+        key(
+            "accept",
+            Kind::OneOf(&["true", "trusted", "false"]),
+            "trusted",
+            "Whose ids are taken over: everybody's, those of `forwarded.trust`, nobody's.",
+        ),
+    ],
+};
+
+pub(crate) static HEADERS: Table = Table {
+    name: "middleware headers",
+    doc: "Changes header fields.",
+    keys: &[
+        key("request", Kind::Section(&EDITS), "", "Changes of the request."),
+        key("response", Kind::Section(&EDITS), "", "Changes of the answer."),
+    ],
+};
+
+pub(crate) static REWRITE: Table = Table {
+    name: "middleware rewrite",
+    doc: "Changes the path: `path`, or `regex` with `replace`.",
+    keys: &[
+        key("path", Kind::Text, "", "The new path."),
+        key("regex", Kind::Regex, "", "What is replaced in the path, once."),
+        key("replace", Kind::Text, "", "What is put in its place, with `$1` or `$${name}` for a group."),
+    ],
+};
+
+pub(crate) static REDIRECT: Table = Table {
+    name: "middleware redirect",
+    doc: "Answers with a redirect.",
+    keys: &[
+        key("to", Kind::Text, "required", "The new address; `{scheme}`, `{host}`, `{path}` and `{query}` are replaced."),
+        key("status", Kind::Number, "308", "301, 302, 303, 307 or 308."),
+    ],
+};
+
+pub(crate) static RESPOND: Table = Table {
+    name: "middleware respond",
+    doc: "Answers with a fixed response.",
+    keys: &[
+        key("status", Kind::Number, "200", "The status."),
+        key("body", Kind::Text, "", "The body."),
+        key("content_type", Kind::Text, "text/plain; charset=utf-8", "The type of the body."),
+        key("headers", Kind::Map(&Kind::Text), "", "More fields."),
+    ],
+};
+
+pub(crate) static BASIC_AUTH: Table = Table {
+    name: "middleware basic_auth",
+    doc: "Asks for a name and a password: `file`, `users` or both.",
+    keys: &[
+        key("file", Kind::Path, "", "An htpasswd file with bcrypt or argon2 hashes, as of `htpasswd -B`."),
+        key("users", Kind::List(&Kind::Secret), "", "Lines of such a file, `name:hash`; `${file:PATH}` reads one."),
+        key("realm", Kind::Text, "yumen", "What the password is for."),
+    ],
+};
 
 pub(crate) static EDITS: Table = Table {
     name: "header edits",

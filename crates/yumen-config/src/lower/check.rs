@@ -1,10 +1,14 @@
 //! Rules between things: addresses that are taken twice, routes that tie.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
+
 use super::ctx::Ctx;
-use crate::config::{Listener, Route};
+use crate::config::{
+    Admin, AdminListen, FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, PathMatch, Protocol, Route,
+};
 use crate::yaml::Place;
 
 /// Two listeners on one address.
@@ -38,45 +42,82 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     a.ip() == b.ip() || every(a, b) || every(b, a)
 }
 
-/// Two routes of which neither is more specific: the same listener, host, path and conditions.
+/// The admin endpoint on an address of a listener.
+pub(super) fn admin(ctx: &Ctx<'_>, listeners: &[(Listener, Place)], admin: Option<&Admin>) {
+    let Some(Admin { listen: AdminListen::Tcp(address), .. }) = admin else { return };
+    for (listener, place) in listeners {
+        if address.port() != 0 && listener.bind.iter().any(|bind| overlap(*bind, *address)) {
+            let message = format!("listener `{}` and the admin endpoint are both on {address}", listener.name);
+            let help = "give one of them another port; `admin: {listen: 127.0.0.1:PORT}` moves the admin endpoint";
+            ctx.error_help(*place, "address_taken", message, help.to_owned());
+        }
+    }
+}
+
+/// An http listener that no route is for answers everything alike.
+pub(super) fn routeless(ctx: &Ctx<'_>, listeners: &[(Listener, Place)], routes: &[(Route, Place)]) {
+    let used: HashSet<&ListenerName> = routes.iter().flat_map(|(route, _)| &route.listeners).collect();
+    for (listener, place) in listeners.iter().filter(|(l, _)| l.protocol == Protocol::Http && !used.contains(&l.name)) {
+        let message =
+            format!("no route is for listener `{}`: it answers every request with {}", listener.name, listener.default_status);
+        ctx.warn(*place, "no_route", message, "add a route, or remove the listener");
+    }
+}
+
+/// Two routes of which neither is more specific, and which one request can meet.
 pub(super) fn ties(ctx: &Ctx<'_>, routes: &[(Route, Place)]) {
-    let mut first: HashMap<String, (&Route, Place)> = HashMap::new();
-    for (route, place) in routes {
-        let conditions = conditions(route);
+    let mut groups: HashMap<(&str, &HostPattern, String), Vec<usize>> = HashMap::new();
+    for (at, (route, place)) in routes.iter().enumerate() {
+        let path = canonical(&route.matcher.path);
         let mut complained = false;
-        for listener in &route.listeners {
-            for host in &route.hosts {
-                let key = format!("{listener}\n{host}\n{conditions}");
-                match first.get(&key) {
-                    Some((other, before)) if other.name != route.name && !complained => {
-                        complained = true;
-                        let message = format!(
-                            "routes `{}` and `{}` tie: both take host {host}, {} on listener `{listener}`",
-                            other.name, route.name, route.matcher.path
-                        );
-                        ctx.clash(*place, "tie", message, *before, "change a condition of one of them, or remove it");
-                    }
-                    Some(_) => {}
-                    None => {
-                        first.insert(key, (route, *place));
-                    }
+        for (listener, host) in route.listeners.iter().flat_map(|l| route.hosts.iter().map(move |h| (l, h))) {
+            let group = groups.entry((listener.as_str(), host, path.clone())).or_default();
+            let rivals = group.iter().filter(|other| **other != at).filter_map(|other| routes.get(*other));
+            for (other, first) in rivals {
+                if !complained && tie(&other.matcher, &route.matcher) {
+                    complained = true;
+                    let message = format!(
+                        "routes `{}` and `{}` tie: both take host {host}, {} on listener `{listener}`",
+                        other.name, route.name, route.matcher.path
+                    );
+                    let help = "add a condition to one of them so that it is more specific, or make their conditions exclude each other";
+                    ctx.clash(*place, "tie", message, *first, help);
                 }
+            }
+            if group.last() != Some(&at) {
+                group.push(at);
             }
         }
     }
 }
 
-/// The conditions in one spelling: their order has no meaning, nor have the names in a template.
-fn conditions(route: &Route) -> String {
-    let mut matcher = route.matcher.clone();
-    matcher.methods.sort();
-    matcher.methods.dedup();
-    matcher.headers.sort();
-    matcher.query.sort();
-    matcher.source.sort();
-    matcher.source.dedup();
-    let path = match &matcher.path {
-        crate::config::PathMatch::Template(text) => {
+/// Whether two sets of conditions are equally many and can all hold for one request.
+fn tie(a: &Matcher, b: &Matcher) -> bool {
+    let count = |m: &Matcher| {
+        usize::from(!m.methods.is_empty()) + m.headers.len() + m.query.len() + usize::from(!m.source.is_empty())
+    };
+    let methods = a.methods.is_empty() || b.methods.is_empty() || a.methods.iter().any(|m| b.methods.contains(m));
+    let overlap = |x: &IpNet, y: &IpNet| x.contains(y) || y.contains(x);
+    let source =
+        a.source.is_empty() || b.source.is_empty() || a.source.iter().any(|x| b.source.iter().any(|y| overlap(x, y)));
+    count(a) == count(b) && methods && source && !exclude(&a.headers, &b.headers) && !exclude(&a.query, &b.query)
+}
+
+/// Whether no request can meet both.
+fn exclude(a: &[FieldMatch], b: &[FieldMatch]) -> bool {
+    let pairs = a.iter().flat_map(|x| b.iter().map(move |y| (x, y)));
+    pairs.filter(|(x, y)| x.name == y.name).any(|(x, y)| match (&x.test, &y.test) {
+        (FieldTest::Equals(x), FieldTest::Equals(y)) => x != y,
+        (FieldTest::Absent, FieldTest::Absent) => false,
+        (FieldTest::Absent, _) | (_, FieldTest::Absent) => true,
+        _ => false,
+    })
+}
+
+/// A path in one spelling: the names in a template have no meaning, nor has the last slash of a prefix.
+fn canonical(path: &PathMatch) -> String {
+    match path {
+        PathMatch::Template(text) => {
             let plain = |s: &str| match s.starts_with('{') {
                 true if s.ends_with("...}") => "{...}".to_owned(),
                 true => "{}".to_owned(),
@@ -84,7 +125,7 @@ fn conditions(route: &Route) -> String {
             };
             format!("template {}", text.split('/').map(plain).collect::<Vec<_>>().join("/"))
         }
+        PathMatch::Prefix(text) => format!("prefix {}", text.trim_end_matches('/')),
         other => other.to_string(),
-    };
-    format!("{path}\n{:?}\n{:?}\n{:?}\n{:?}", matcher.methods, matcher.headers, matcher.query, matcher.source)
+    }
 }

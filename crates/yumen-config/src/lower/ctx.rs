@@ -1,6 +1,7 @@
 //! What every section needs while it is lowered: the texts, the environment, the place for complaints.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,11 +27,15 @@ pub(crate) struct Ctx<'a> {
     pub(crate) sources: Vec<Source>,
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     complaints: RefCell<Vec<Diagnostic>>,
+    /// Where secrets stand: an excerpt of such a line shows stars.
+    secrets: RefCell<Vec<Span>>,
+    /// Files that the configuration names, and where.
+    files: RefCell<BTreeMap<PathBuf, Span>>,
 }
 
 impl<'a> Ctx<'a> {
     pub(crate) fn new(env: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { sources: Vec::new(), env, complaints: RefCell::new(Vec::new()) }
+        Self { sources: Vec::new(), env, complaints: RefCell::default(), secrets: RefCell::default(), files: RefCell::default() }
     }
 
     pub(crate) fn push(&self, diagnostic: Diagnostic) {
@@ -93,6 +98,14 @@ impl<'a> Ctx<'a> {
     /// The complaints so far, errors first, in the order of the text.
     pub(crate) fn take(&self) -> Vec<Diagnostic> {
         let mut all = self.complaints.take();
+        let secrets = self.secrets.borrow();
+        for span in all.iter_mut().flat_map(|d| std::iter::once(&mut d.span).chain(d.related.iter_mut().map(|r| &mut r.0))) {
+            for secret in secrets.iter().filter(|s| s.file == span.file && s.line == span.line) {
+                let hidden = secret.column as usize - 1..secret.end_column as usize - 1;
+                let star = |(i, c)| if hidden.contains(&i) { '*' } else { c };
+                span.text = span.text.chars().enumerate().map(star).collect();
+            }
+        }
         let file = |d: &Diagnostic| self.sources.iter().position(|s| s.name == d.span.file);
         all.sort_by_key(|d| (d.severity, file(d), d.span.line, d.span.column));
         all
@@ -100,7 +113,19 @@ impl<'a> Ctx<'a> {
 
     /// A path as it is meant: relative to the file it stands in.
     pub(crate) fn resolve(&self, place: Place, path: &str) -> PathBuf {
-        self.sources.get(place.file).map_or_else(|| PathBuf::from(path), |s| s.folder.join(path))
+        let path = self.sources.get(place.file).map_or_else(|| PathBuf::from(path), |s| s.folder.join(path));
+        self.files.borrow_mut().entry(path.clone()).or_insert_with(|| self.span(place));
+        path
+    }
+
+    /// The files that were named, each with its first place.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Span> {
+        self.files.take()
+    }
+
+    /// Keeps what stands here out of every excerpt.
+    pub(crate) fn hide(&self, place: Place) {
+        self.secrets.borrow_mut().push(self.span(place));
     }
 
     /// The text of a node with the environment filled in; complains when it is not text.

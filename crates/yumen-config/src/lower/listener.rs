@@ -41,7 +41,7 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
         None => None,
     };
     let absolute = |ctx: &Ctx<'_>, node: &Node| {
-        value::one_of(ctx, node, &[("same_host", AbsoluteForm::SameHost), ("refuse", AbsoluteForm::Refuse)])
+        value::one_of(ctx, node, &[("allow", AbsoluteForm::SameHost), ("refuse", AbsoluteForm::Refuse)])
     };
     Some(Listener {
         name: ListenerName::from(name),
@@ -130,15 +130,21 @@ fn tls(section: &Section<'_>, protocol: Protocol) -> Option<Tls> {
     let version =
         |ctx: &Ctx<'_>, node: &Node| value::one_of(ctx, node, &[("1.2", TlsVersion::V12), ("1.3", TlsVersion::V13)]);
     let alpn = match section.get("alpn") {
-        Some(_) => section.list("alpn", alpn),
+        Some(_) => section.list("alpn", |ctx, node| alpn(ctx, node, protocol)),
         None if protocol == Protocol::Http => vec!["http/1.1".to_owned()],
         None => Vec::new(),
     };
     Some(Tls { certificates, min_version: section.read("min_version", version).unwrap_or_default(), alpn })
 }
 
-fn alpn(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+fn alpn(ctx: &Ctx<'_>, node: &Node, protocol: Protocol) -> Option<String> {
     let text = ctx.text(node)?;
+    // A client would be told yes and then not be understood.
+    if protocol == Protocol::Http && text != "http/1.1" {
+        let message = format!("an http listener does not speak `{text}`");
+        ctx.error_help(node.place, "bad_value", message, "`http/1.1` is possible here".to_owned());
+        return None;
+    }
     if text.is_empty() || text.len() > 255 {
         ctx.error(node.place, "bad_value", "an ALPN protocol has 1 to 255 bytes");
         return None;
@@ -154,14 +160,20 @@ fn certificate(ctx: &Ctx<'_>, node: &Node) -> Option<Certificate> {
 
 fn limits(section: &Section<'_>) -> Limits {
     let default = Limits::default();
-    Limits {
+    let limits = Limits {
         request_line: section.read("request_line", value::buffer).unwrap_or(default.request_line),
         head: section.read("head", value::buffer).unwrap_or(default.head),
         fields: section.read("fields", value::amount).unwrap_or(default.fields),
         body: section.limit("body", None, value::size),
         connections: section.limit("connections", None, value::count),
         requests_per_connection: section.limit("requests_per_connection", None, value::count),
+    };
+    if limits.request_line > limits.head {
+        let help = "give `head` at least the size of `request_line`".to_owned();
+        let message = "the request line may be larger than the head it stands in";
+        section.ctx.error_help(section.place, "conflict", message, help);
     }
+    limits
 }
 
 fn timeouts(section: &Section<'_>, protocol: Protocol) -> ListenerTimeouts {
@@ -173,7 +185,7 @@ fn timeouts(section: &Section<'_>, protocol: Protocol) -> ListenerTimeouts {
         idle: section.read("idle", value::duration).unwrap_or(default.idle),
         body_idle: section.read("body_idle", value::duration).unwrap_or(default.body_idle),
         write_idle: section.read("write_idle", value::duration).unwrap_or(default.write_idle),
-        min_body_rate: section.limit("min_body_rate", Some(default.min_body_rate), value::size).unwrap_or(0),
+        min_body_rate: section.limit("min_body_rate", Some(default.min_body_rate), value::rate).unwrap_or(0),
     }
 }
 

@@ -2,90 +2,114 @@
 
 use super::ctx::Ctx;
 use super::listener;
+use super::nearest;
 use super::section::Section;
 use super::value;
 use crate::config::{Accept, FieldEdits, Middleware, MiddlewareKind, MiddlewareName, Rewrite};
-use crate::keys::{EDITS, MIDDLEWARE, MIDDLEWARE_KINDS};
+use crate::keys::{self, EDITS, MIDDLEWARE};
 use crate::yaml::Node;
-
-/// The keys each kind takes, in the order of `MIDDLEWARE_KINDS`.
-const TAKES: [&[&str]; 10] = [
-    &["header", "accept"],
-    &["request", "response"],
-    &["path", "regex", "replace"],
-    &["prefix"],
-    &["to", "status"],
-    &["status", "body", "content_type", "headers"],
-    &["size"],
-    &["allow", "deny"],
-    &["file", "users", "realm"],
-    &["after"],
-];
 
 /// Reads a middleware; one without a name is written in the route `route`.
 pub(super) fn middleware(ctx: &Ctx<'_>, node: &Node, name: Result<&str, &str>) -> Option<Middleware> {
     let section = Section::open(ctx, node, &MIDDLEWARE)?;
-    let index = section.need("kind", |ctx, node| {
-        let words: Vec<(&str, usize)> = MIDDLEWARE_KINDS.iter().enumerate().map(|(i, k)| (*k, i)).collect();
-        value::one_of(ctx, node, &words)
-    })?;
-    let word = MIDDLEWARE_KINDS.get(index)?;
-    let takes = TAKES.get(index)?;
-    for key in section.names().filter(|n| n.text != "kind" && !takes.contains(&n.text.as_str())) {
-        let list: Vec<String> = takes.iter().map(|k| format!("`{k}`")).collect();
-        let message = format!("`{}` means nothing for `kind: {word}`", key.text);
-        ctx.error_help(key.place, "unknown_key", message, format!("it takes {}", list.join(", ")));
+    let mut there = section.names();
+    let (Some(first), second) = (there.next(), there.next()) else {
+        // What stands there instead was complained about, if there is anything.
+        if section.is_blank() {
+            let words: Vec<String> = MIDDLEWARE.keys.iter().map(|k| format!("`{}`", k.name)).collect();
+            let help = format!("one of {}", words.join(", "));
+            ctx.error_help(node.place, "missing_key", "this middleware does nothing", help);
+        }
+        return None;
+    };
+    if let Some(second) = second {
+        let message = format!("a middleware does one thing, but here are `{}` and `{}`", first.text, second.text);
+        ctx.clash(second.place, "conflict", message, first.place, "make two middlewares of it");
+        return None;
     }
-    let kind = kind(&section, word)?;
+    let kind = kind(&section, &first.text)?;
     let name = match name {
         Ok(name) => MiddlewareName::from(name),
-        Err(route) => MiddlewareName::from(format!("{route}/{word}").as_str()),
+        Err(route) => MiddlewareName::from(format!("{route}/{}", first.text).as_str()),
     };
     Some(Middleware { name, kind })
 }
 
 fn kind(section: &Section<'_>, word: &str) -> Option<MiddlewareKind> {
     Some(match word {
-        "request_id" => MiddlewareKind::RequestId {
-            header: section.read("header", value::field_name).unwrap_or_else(|| MiddlewareKind::REQUEST_ID.to_owned()),
-            accept: section.read("accept", accept).unwrap_or_default(),
-        },
-        "headers" => {
-            let request = section.sub("request", &EDITS).map(|s| edits(&s)).unwrap_or_default();
-            let response = section.sub("response", &EDITS).map(|s| edits(&s)).unwrap_or_default();
-            MiddlewareKind::Headers { request, response }
+        "request_id" => {
+            let section = section.sub("request_id", &keys::REQUEST_ID)?;
+            let header = section.read("header", value::field_name);
+            MiddlewareKind::RequestId {
+                header: header.unwrap_or_else(|| MiddlewareKind::REQUEST_ID.to_owned()),
+                accept: section.read("accept", accept).unwrap_or_default(),
+            }
         }
-        "rewrite" => MiddlewareKind::Rewrite(rewrite(section)?),
-        "strip_prefix" => MiddlewareKind::StripPrefix(section.need("prefix", value::url_path)?),
-        "redirect" => MiddlewareKind::Redirect {
-            to: section.need("to", value::field_value)?,
-            status: section.read("status", value::redirect_status).unwrap_or(MiddlewareKind::REDIRECT_STATUS),
-        },
-        "respond" => MiddlewareKind::Respond {
-            status: section.read("status", value::status).unwrap_or(200),
-            body: section.read("body", value::text).unwrap_or_default(),
-            content_type: section
-                .read("content_type", value::field_value)
-                .unwrap_or_else(|| MiddlewareKind::CONTENT_TYPE.to_owned()),
-            headers: fields(section, "headers"),
-        },
-        "body_limit" => MiddlewareKind::BodyLimit(section.need("size", value::size)?),
+        "headers" => headers(&section.sub("headers", &keys::HEADERS)?),
+        "rewrite" => MiddlewareKind::Rewrite(rewrite(&section.sub("rewrite", &keys::REWRITE)?)?),
+        "strip_prefix" => MiddlewareKind::StripPrefix(section.read("strip_prefix", value::url_path)?),
+        "redirect" => {
+            let section = section.sub("redirect", &keys::REDIRECT)?;
+            let status = section.read("status", value::redirect_status).unwrap_or(MiddlewareKind::REDIRECT_STATUS);
+            MiddlewareKind::Redirect { to: section.need("to", location)?, status }
+        }
+        "respond" => respond(&section.sub("respond", &keys::RESPOND)?),
+        "body_limit" => MiddlewareKind::BodyLimit(section.read("body_limit", value::size)?),
         "ip" => {
-            let access = listener::access(section);
-            if access.allow.is_empty() && access.deny.is_empty() {
+            let section = section.sub("ip", &keys::ACCESS)?;
+            let access = listener::access(&section);
+            if section.is_blank() {
                 let help = "add `allow` or `deny`".to_owned();
                 section.ctx.error_help(section.place, "missing_key", "an ip middleware without addresses", help);
             }
             MiddlewareKind::Ip(access)
         }
-        "basic_auth" => basic_auth(section),
-        "timeout" => MiddlewareKind::Timeout(section.need("after", value::duration)?),
+        "basic_auth" => basic_auth(&section.sub("basic_auth", &keys::BASIC_AUTH)?),
+        "timeout" => MiddlewareKind::Timeout(section.read("timeout", value::duration)?),
         _ => return None,
     })
 }
 
+fn headers(section: &Section<'_>) -> MiddlewareKind {
+    if section.is_blank() {
+        let help = "add `request` or `response`".to_owned();
+        section.ctx.error_help(section.place, "missing_key", "a headers middleware without changes", help);
+    }
+    let request = section.sub("request", &EDITS).map(|s| edits(&s)).unwrap_or_default();
+    let response = section.sub("response", &EDITS).map(|s| edits(&s)).unwrap_or_default();
+    MiddlewareKind::Headers { request, response }
+}
+
+fn respond(section: &Section<'_>) -> MiddlewareKind {
+    let status = section.read("status", value::status).unwrap_or(200);
+    let body = section.read("body", value::text).unwrap_or_default();
+    if let (Some((name, _)), 204 | 205 | 304) = (section.entry("body"), status) {
+        let message = format!("an answer with status {status} has no body");
+        section.ctx.error_help(name.place, "conflict", message, "remove `body`, or use another status".to_owned());
+    }
+    let content_type = section.read("content_type", value::field_value);
+    MiddlewareKind::Respond {
+        status,
+        body,
+        content_type: content_type.unwrap_or_else(|| MiddlewareKind::CONTENT_TYPE.to_owned()),
+        headers: fields(section, "headers"),
+    }
+}
+
+/// The target of a redirect; a placeholder nobody fills in would end up in `Location` as it is.
+fn location(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    let known = ["scheme", "host", "path", "query"];
+    let text = value::field_value(ctx, node)?;
+    let opened = text.split('{').skip(1).map(|rest| rest.split_once('}').map_or(rest, |(name, _)| name));
+    for name in opened.filter(|name| !known.contains(name)) {
+        let help = nearest::among(name, known.into_iter());
+        ctx.error_help(node.place, "unknown_placeholder", format!("`{{{name}}}` stands for nothing"), help);
+    }
+    Some(text)
+}
+
 fn accept(ctx: &Ctx<'_>, node: &Node) -> Option<Accept> {
-    let words = [("always", Accept::Always), ("trusted", Accept::Trusted), ("never", Accept::Never)];
+    let words = [("true", Accept::Always), ("trusted", Accept::Trusted), ("false", Accept::Never)];
     value::one_of(ctx, node, &words)
 }
 
@@ -123,7 +147,13 @@ fn rewrite(section: &Section<'_>) -> Option<Rewrite> {
         (Some(_), None) => section.read("path", value::url_path).map(Rewrite::Path),
         (None, Some(_)) => {
             let (regex, replace) = (section.read("regex", value::regex), section.need("replace", value::text));
-            Some(Rewrite::Regex { regex: regex?, replace: replace? })
+            let (regex, replace) = (regex?, replace?);
+            if let (Some(name), Some(node)) = (unknown_group(&regex, &replace), section.get("replace")) {
+                let message = format!("the expression has no group `{name}`");
+                let help = "groups are numbered from 1; `$$` is a dollar sign, written `$$$$` here".to_owned();
+                section.ctx.error_help(node.place, "unknown_group", message, help);
+            }
+            Some(Rewrite::Regex { regex, replace })
         }
         _ => {
             let help = "`path`, or `regex` with `replace`".to_owned();
@@ -131,6 +161,32 @@ fn rewrite(section: &Section<'_>) -> Option<Rewrite> {
             None
         }
     }
+}
+
+/// The first group that a replacement names and the expression does not have; it would be replaced by nothing.
+fn unknown_group(regex: &str, replace: &str) -> Option<String> {
+    let regex = regex::Regex::new(regex).ok()?;
+    let mut rest = replace;
+    while let Some((_, after)) = rest.split_once('$') {
+        if let Some(after) = after.strip_prefix('$') {
+            rest = after;
+            continue;
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let name = match after.strip_prefix('{') {
+            Some(inside) => inside.split_once('}').map(|(name, _)| name).unwrap_or_default(),
+            None => after.split(|c: char| !plain(c)).next().unwrap_or_default(),
+        };
+        let there = match name.parse::<usize>() {
+            Ok(number) => number < regex.captures_len(),
+            Err(_) => name.is_empty() || regex.capture_names().flatten().any(|n| n == name),
+        };
+        if !there {
+            return Some(name.to_owned());
+        }
+        rest = after;
+    }
+    None
 }
 
 fn basic_auth(section: &Section<'_>) -> MiddlewareKind {
@@ -147,7 +203,7 @@ fn basic_auth(section: &Section<'_>) -> MiddlewareKind {
     };
     MiddlewareKind::BasicAuth {
         file: section.read("file", value::path),
-        users: section.list("users", value::secret),
+        users: section.list("users", value::user),
         realm: section.read("realm", realm).unwrap_or_else(|| MiddlewareKind::REALM.to_owned()),
     }
 }

@@ -51,6 +51,9 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         ctx.error_help(place, "no_listener", "a configuration needs at least one listener", help);
     }
     check::addresses(ctx, &listeners);
+    let process = process(ctx, &files);
+    check::admin(ctx, &listeners, process.admin.as_ref());
+    let declared = listeners.clone();
     let listeners = listeners.into_iter().map(|(l, _)| (l.name.clone(), Arc::new(l))).collect();
 
     let middleware_nodes = named(ctx, &files, "middlewares");
@@ -75,6 +78,7 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         })
         .collect();
     check::ties(ctx, &routes);
+    check::routeless(ctx, &declared, &routes);
     names.middleware_names.warn_unused(ctx);
     upstreams.warn_unused(ctx);
 
@@ -83,7 +87,6 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         .filter_map(|(name, node)| upstream::upstream(&Section::open(ctx, node, &keys::UPSTREAM)?, &name.text))
         .map(|u| (u.name.clone(), Arc::new(u)))
         .collect();
-    let process = process(ctx, &files);
     Config {
         listeners,
         routes: routes.into_iter().map(|(route, _)| Arc::new(route)).collect(),

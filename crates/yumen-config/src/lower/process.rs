@@ -12,7 +12,10 @@ use crate::yaml::Node;
 pub(super) fn runtime(section: &Section<'_>) -> Runtime {
     let default = Runtime::default();
     Runtime {
-        workers: section.read("workers", value::amount),
+        workers: match section.get("workers") {
+            Some(node) if !value::is_word(node, "auto") => section.read("workers", value::amount),
+            _ => None,
+        },
         drain_timeout: section.read("drain_timeout", value::duration).unwrap_or(default.drain_timeout),
     }
 }
@@ -70,11 +73,20 @@ fn access(section: &Section<'_>) -> AccessLog {
     let format = |ctx: &Ctx<'_>, node: &Node| {
         value::one_of(ctx, node, &[("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)])
     };
+    let output = section.read("output", output).unwrap_or_default();
+    if let (Some((name, _)), LogOutput::Stdout | LogOutput::Off) = (section.entry("rotate"), &output) {
+        no_file(section, name.place);
+    }
     AccessLog {
-        output: section.read("output", output).unwrap_or_default(),
+        output,
         format: section.read("format", format).unwrap_or_default(),
         rotate: section.sub("rotate", &keys::ROTATE).map(|s| rotate(&s)).unwrap_or_default(),
     }
+}
+
+fn no_file(section: &Section<'_>, place: crate::yaml::Place) {
+    let help = "give `output` the path of a file, or remove `rotate`";
+    section.ctx.warn(place, "no_effect", "`rotate` has no effect: the access log is not a file", help);
 }
 
 fn rotate(section: &Section<'_>) -> Rotate {

@@ -39,6 +39,7 @@ pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Rou
         let help = "a middleware of this route answers every request";
         ctx.warn(key.place, "no_effect", format!("no request of route `{name}` gets to its upstream"), help);
     }
+    order(section, &middlewares);
     let hosts = section.list("hosts", value::host_pattern);
     Route {
         name: RouteName::from(name),
@@ -49,6 +50,16 @@ pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Rou
         upstream: upstream.map(|n| UpstreamName::from(&*n)),
         timeouts: section.sub("timeouts", &keys::ROUTE_TIMEOUTS).map(|s| timeouts(&s)).unwrap_or_default(),
         retry: section.sub("retry", &keys::RETRY).map(|s| retry(&s)).unwrap_or_default(),
+    }
+}
+
+/// What stands after a middleware that answers every request is never reached.
+fn order(section: &Section<'_>, middlewares: &[Arc<Middleware>]) {
+    let Some(at) = middlewares.iter().position(|m| m.kind.answers()) else { return };
+    let Some(Node { value: Value::List(items), .. }) = section.get("middlewares") else { return };
+    if let (Some(answers), Some(first), Some(after)) = (middlewares.get(at), items.get(at), items.get(at + 1)) {
+        let message = format!("no request gets here: `{}` before it answers every one", answers.kind.as_str());
+        section.ctx.clash(after.place, "unreachable", message, first.place, "put the one that answers last");
     }
 }
 
@@ -105,7 +116,7 @@ fn matcher(section: &Section<'_>) -> Matcher {
 
 fn path(ctx: &Ctx<'_>, node: &Node) -> Option<PathMatch> {
     if !matches!(node.value, Value::Map(_)) {
-        return value::url_path(ctx, node).map(|p| PathMatch::Exact(p.into_boxed_str()));
+        return value::plain_path(ctx, node).map(|p| PathMatch::Exact(p.into_boxed_str()));
     }
     let section = Section::open(ctx, node, &keys::PATH)?;
     let mut there = section.names();
@@ -114,15 +125,15 @@ fn path(ctx: &Ctx<'_>, node: &Node) -> Option<PathMatch> {
         return None;
     };
     match first.text.as_str() {
-        "exact" => section.need("exact", value::url_path).map(|p| PathMatch::Exact(p.into_boxed_str())),
-        "prefix" => section.need("prefix", value::url_path).map(|p| PathMatch::Prefix(p.into_boxed_str())),
+        "exact" => section.need("exact", value::plain_path).map(|p| PathMatch::Exact(p.into_boxed_str())),
+        "prefix" => section.need("prefix", value::plain_path).map(|p| PathMatch::Prefix(p.into_boxed_str())),
         "template" => section.need("template", template).map(|p| PathMatch::Template(p.into_boxed_str())),
         _ => section.need("regex", value::regex).map(|p| PathMatch::Regex(p.into_boxed_str())),
     }
 }
 
 fn template(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
-    let text = value::url_path(ctx, node)?;
+    let text = value::plain_path(ctx, node)?;
     let mut names = std::collections::HashSet::new();
     let segments: Vec<&str> = text.split('/').skip(1).collect();
     for (i, segment) in segments.iter().enumerate() {

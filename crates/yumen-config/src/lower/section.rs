@@ -11,6 +11,7 @@ pub(super) struct Section<'s> {
     pub(super) place: Place,
     table: &'static Table,
     entries: Vec<(&'s Name, &'s Node)>,
+    blank: bool,
 }
 
 impl<'s> Section<'s> {
@@ -19,30 +20,41 @@ impl<'s> Section<'s> {
         let mut entries = Vec::new();
         for (name, node) in map(ctx, node)? {
             if table.keys.iter().any(|key| key.name == name.text) {
-                entries.push((name, node));
+                // Taking it for absent would turn a half-written `tls:` into plain text.
+                if matches!(node.value, Value::Null) {
+                    let help = "write a value, or remove the key to get its default".to_owned();
+                    ctx.error_help(name.place, "missing_value", format!("`{}` has no value", name.text), help);
+                } else {
+                    entries.push((name, node));
+                }
                 continue;
             }
             let help = nearest::among(&name.text, table.keys.iter().map(|key| key.name));
             ctx.error_help(name.place, "unknown_key", format!("unknown key `{}` in {}", name.text, table.name), help);
         }
-        Some(Self { ctx, place: node.place, table, entries })
+        Some(Self { ctx, place: node.place, table, entries, blank: is_blank(node) })
     }
 
     /// Opens the section under a key; one that is not there reads as empty.
     pub(super) fn sub(&self, key: &'static str, table: &'static Table) -> Option<Self> {
         match self.get(key) {
             Some(node) => Section::open(self.ctx, node, table),
-            None => Some(Section { ctx: self.ctx, place: self.place, table, entries: Vec::new() }),
+            None => Some(Section { ctx: self.ctx, place: self.place, table, entries: Vec::new(), blank: true }),
         }
     }
 
     pub(super) fn entry(&self, key: &'static str) -> Option<(&'s Name, &'s Node)> {
         debug_assert!(self.table.keys.iter().any(|k| k.name == key), "{key} is not in {}", self.table.name);
-        self.entries.iter().find(|(name, node)| name.text == key && !matches!(node.value, Value::Null)).copied()
+        self.entries.iter().find(|(name, _)| name.text == key).copied()
     }
 
     pub(super) fn get(&self, key: &'static str) -> Option<&'s Node> {
         self.entry(key).map(|(_, node)| node)
+    }
+
+    /// Whether nothing was written in it, not even something wrong.
+    pub(super) fn is_blank(&self) -> bool {
+        self.blank
     }
 
     /// The keys that are there.
@@ -88,6 +100,13 @@ impl<'s> Section<'s> {
     /// The entries of a map under a key, in their order.
     pub(super) fn map(&self, key: &'static str) -> Vec<(&'s Name, &'s Node)> {
         self.get(key).and_then(|node| map(self.ctx, node)).unwrap_or_default()
+    }
+}
+
+fn is_blank(node: &Node) -> bool {
+    match &node.value {
+        Value::Map(entries) => entries.is_empty(),
+        value => matches!(value, Value::Null),
     }
 }
 

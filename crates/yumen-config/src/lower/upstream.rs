@@ -17,6 +17,10 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
             ctx.error(node.place, "empty_list", "an upstream needs at least one endpoint");
         }
         twice(ctx, node, &all);
+        if !all.is_empty() && all.iter().all(|e| e.weight == 0) {
+            let help = "give at least one endpoint a weight above 0".to_owned();
+            ctx.error_help(node.place, "no_weight", "every endpoint has weight 0, so none gets anything", help);
+        }
         Some(all)
     });
     let health = match section.get("health") {
@@ -130,10 +134,17 @@ fn health(section: &Section<'_>) -> Option<Health> {
             return None;
         }
     };
+    let interval = section.read("interval", value::duration).unwrap_or(Health::INTERVAL);
+    let timeout = section.read("timeout", value::duration).unwrap_or(Health::TIMEOUT);
+    if timeout > interval {
+        let help = "give `timeout` a smaller value than `interval`".to_owned();
+        let message = "a check would still run when the next one begins: its timeout is longer than the interval";
+        section.ctx.error_help(section.entry("timeout").map_or(section.place, |(name, _)| name.place), "conflict", message, help);
+    }
     Some(Health {
         check,
-        interval: section.read("interval", value::duration).unwrap_or(Health::INTERVAL),
-        timeout: section.read("timeout", value::duration).unwrap_or(Health::TIMEOUT),
+        interval,
+        timeout,
         rise: section.read("rise", value::count).unwrap_or(Health::RISE),
         fall: section.read("fall", value::count).unwrap_or(Health::FALL),
         jitter: section.read("jitter", value::percent).unwrap_or(Health::JITTER),

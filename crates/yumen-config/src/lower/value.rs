@@ -25,13 +25,42 @@ fn wanted<T>(ctx: &Ctx<'_>, node: &Node, want: &str, read: impl Fn(&str) -> Opti
     value
 }
 
+/// As [`wanted`], with a remedy for the mistakes that are often made.
+fn advised<T>(
+    ctx: &Ctx<'_>,
+    node: &Node,
+    want: &str,
+    advice: impl Fn(&str) -> Option<String>,
+    read: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    let text = ctx.text(node)?;
+    let value = read(&text);
+    if value.is_none() {
+        let message = format!("expected {want}, found `{text}`");
+        match advice(&text) {
+            Some(help) => ctx.error_help(node.place, "bad_value", message, help),
+            None => ctx.error(node.place, "bad_value", message),
+        }
+    }
+    value
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Digits only: Rust's own parse would take `+5` too.
 fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) { None } else { text.parse().ok() }
+    if is_digits(text) { text.parse().ok() } else { None }
 }
 
 pub(super) fn boolean(ctx: &Ctx<'_>, node: &Node) -> Option<bool> {
-    wanted(ctx, node, "`true` or `false`", |text| text.parse().ok())
+    let advice = |text: &str| match text.to_ascii_lowercase().as_str() {
+        "yes" | "y" | "on" | "true" | "1" => Some("YAML 1.2 has one word for it: write `true`".to_owned()),
+        "no" | "n" | "off" | "false" | "0" => Some("YAML 1.2 has one word for it: write `false`".to_owned()),
+        _ => None,
+    };
+    advised(ctx, node, "`true` or `false`", advice, |text| text.parse().ok())
 }
 
 /// A whole number from 1.
@@ -70,7 +99,8 @@ pub(super) fn redirect_status(ctx: &Ctx<'_>, node: &Node) -> Option<u16> {
 }
 
 pub(super) fn duration(ctx: &Ctx<'_>, node: &Node) -> Option<Duration> {
-    wanted(ctx, node, "a duration such as `500ms`, `5s`, `2m` or `1h30m`, above zero", parse_duration)
+    let advice = |text: &str| is_digits(text).then(|| format!("the unit is missing: write `{text}s` for seconds"));
+    advised(ctx, node, "a duration such as `500ms`, `5s`, `2m` or `1h30m`, above zero", advice, parse_duration)
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {
@@ -97,7 +127,24 @@ fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 pub(super) fn size(ctx: &Ctx<'_>, node: &Node) -> Option<u64> {
-    wanted(ctx, node, "a size such as `512`, `8KiB`, `10MiB` or `1GiB`", parse_size)
+    advised(ctx, node, "a size such as `512`, `8KiB`, `10MiB` or `1GiB`", size_advice, parse_size)
+}
+
+fn size_advice(text: &str) -> Option<String> {
+    let number = text.strip_suffix(['k', 'K', 'm', 'M', 'g', 'G']).filter(|n| is_digits(n));
+    if let (Some(number), Some(unit)) = (number, text.chars().last()) {
+        let unit = unit.to_ascii_uppercase();
+        return Some(format!("write `{number}{unit}iB` for units of 1024, `{number}{unit}B` for units of 1000"));
+    }
+    text.contains('.').then(|| "write a whole number in a smaller unit".to_owned())
+}
+
+/// Bytes per second.
+pub(super) fn rate(ctx: &Ctx<'_>, node: &Node) -> Option<u64> {
+    let advice = |text: &str| parse_size(text).map(|_| format!("write `{text}/s`"));
+    advised(ctx, node, "a rate such as `100B/s` or `1KiB/s`", advice, |text| {
+        parse_size(text.strip_suffix("/s")?)
+    })
 }
 
 /// A size of something held in memory: at least 1 byte and at most 1 GiB.
@@ -129,7 +176,14 @@ pub(super) fn path(ctx: &Ctx<'_>, node: &Node) -> Option<PathBuf> {
 }
 
 pub(super) fn address(ctx: &Ctx<'_>, node: &Node) -> Option<SocketAddr> {
-    wanted(ctx, node, "an address such as `:8080`, `127.0.0.1:8080` or `[::1]:8080`", |text| {
+    let advice = |text: &str| {
+        if is_digits(text) {
+            return Some(format!("write `:{text}` to listen on every address"));
+        }
+        let (host, _) = text.rsplit_once(':')?;
+        parse_host(host).map(|_| "a name cannot be listened on; write the address".to_owned())
+    };
+    advised(ctx, node, "an address such as `:8080`, `127.0.0.1:8080` or `[::1]:8080`", advice, |text| {
         match text.strip_prefix(':') {
             Some(port) => digits(port).map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
             None => text.parse().ok(),
@@ -138,13 +192,32 @@ pub(super) fn address(ctx: &Ctx<'_>, node: &Node) -> Option<SocketAddr> {
 }
 
 pub(super) fn cidr(ctx: &Ctx<'_>, node: &Node) -> Option<IpNet> {
-    wanted(ctx, node, "an address or a network such as `10.0.0.0/8`", |text| {
-        text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(|net| net.trunc())
+    // Bits beyond the prefix are a slip in one of the two numbers; which one cannot be known.
+    let advice = |text: &str| {
+        let net = text.parse::<IpNet>().ok()?.trunc();
+        Some(format!("it has bits beyond its prefix: did you mean `{net}`?"))
+    };
+    advised(ctx, node, "an address or a network such as `10.0.0.0/8`", advice, |text| {
+        let net = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        net.filter(|net| net.trunc() == *net)
     })
 }
 
 pub(super) fn host_pattern(ctx: &Ctx<'_>, node: &Node) -> Option<HostPattern> {
-    wanted(ctx, node, "a host such as `api.example.com`, `*.example.com` or `*`", parse_host_pattern)
+    advised(ctx, node, "a host such as `api.example.com`, `*.example.com` or `*`", host_advice, parse_host_pattern)
+}
+
+fn host_advice(text: &str) -> Option<String> {
+    if let Some((name, port)) = text.rsplit_once(':')
+        && is_digits(port)
+        && parse_host_pattern(name).is_some()
+    {
+        return Some(format!("hosts are matched without their port: write `{name}`"));
+    }
+    if text.contains('*') {
+        return Some("a star stands for whole labels and only at the beginning: `*.example.com`".to_owned());
+    }
+    (!text.is_ascii()).then(|| "write the name in its ASCII form, `xn--…`".to_owned())
 }
 
 pub(super) fn parse_host_pattern(text: &str) -> Option<HostPattern> {
@@ -194,14 +267,36 @@ pub(super) fn field_value(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
 }
 
 pub(super) fn method(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
-    wanted(ctx, node, "a method in capitals such as `GET`", |text| {
+    let advice = |text: &str| is_token(text).then(|| format!("write `{}`", text.to_ascii_uppercase()));
+    advised(ctx, node, "a method in capitals such as `GET`", advice, |text| {
         (is_token(text) && !text.bytes().any(|b| b.is_ascii_lowercase())).then(|| text.to_owned())
     })
 }
 
+/// A path as a request carries it, without query; one with the wildcards of other products is refused, since it would
+/// match nothing that anybody asks for.
+pub(super) fn plain_path(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    let text = url_path(ctx, node)?;
+    for wild in ["/*", "/**", "/..."] {
+        if let Some(before) = text.strip_suffix(wild) {
+            let prefix = if before.is_empty() { "/" } else { before };
+            let message = format!("`{text}` is no pattern: this path is taken as it is written");
+            let help = format!("write `{{prefix: {prefix}}}` for the path and all below it");
+            ctx.error_help(node.place, "not_a_pattern", message, help);
+            return None;
+        }
+    }
+    Some(text)
+}
+
 /// A path as a request carries it, without query.
 pub(super) fn url_path(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
-    wanted(ctx, node, "a path that begins with `/`, without query, spaces or `#`", |text| {
+    let advice = |text: &str| match text.split_once('?') {
+        Some((path, _)) => Some(format!("write `{path}`, and the parameters under `match.query`")),
+        None if !text.starts_with('/') => Some(format!("write `/{text}`")),
+        None => None,
+    };
+    advised(ctx, node, "a path that begins with `/`, without query, spaces or `#`", advice, |text| {
         let fine = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#');
         fine.then(|| text.to_owned())
     })
@@ -228,7 +323,24 @@ pub(super) fn secret(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
     {
         return Some(Secret::File(ctx.resolve(node.place, path)));
     }
-    ctx.text(node).map(|text| Secret::Literal(text.into_boxed_str()))
+    let text = ctx.text(node)?;
+    ctx.hide(node.place);
+    Some(Secret::Literal(text.into_boxed_str()))
+}
+
+/// A line of an htpasswd file; a password that is not hashed is refused, since it would never match.
+pub(super) fn user(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
+    let secret = secret(ctx, node)?;
+    if let Secret::Literal(line) = &secret {
+        let hash = line.split_once(':').filter(|(name, _)| !name.is_empty()).map(|(_, hash)| hash);
+        if !hash.is_some_and(|h| ["$2a$", "$2b$", "$2x$", "$2y$", "$argon2"].iter().any(|known| h.starts_with(known))) {
+            let help = "make it with `htpasswd -nB NAME`; other kinds of hash are not supported".to_owned();
+            let message = "this is not `name:hash` with a bcrypt or argon2 hash";
+            ctx.error_help(node.place, "not_a_hash", message, help);
+            return None;
+        }
+    }
+    Some(secret)
 }
 
 /// One of the given words; complains with the nearest.
@@ -256,9 +368,14 @@ pub(super) fn each<T>(ctx: &Ctx<'_>, node: &Node, read: impl Fn(&Ctx<'_>, &Node)
     }
 }
 
-/// Whether a node is the word `off`.
+/// Whether a node is the word `off` or `none`: for a limit they mean the same.
 pub(super) fn is_off(node: &Node) -> bool {
-    matches!(&node.value, Value::Text(text) if text == "off")
+    is_word(node, "off") || is_word(node, "none")
+}
+
+/// Whether a node is this word.
+pub(super) fn is_word(node: &Node, word: &str) -> bool {
+    matches!(&node.value, Value::Text(text) if text == word)
 }
 
 /// A request target in origin form: a path, perhaps with a query.

@@ -16,6 +16,8 @@ const NODES: usize = 8_000_000;
 pub(crate) struct Broken {
     pub(crate) place: Place,
     pub(crate) message: String,
+    /// What to do about it, where that is known.
+    pub(crate) help: Option<&'static str>,
 }
 
 /// The tree of a text, `file` being its number; `None` for a text with nothing in it.
@@ -28,7 +30,8 @@ pub(crate) fn parse(file: usize, text: &str) -> Result<Option<Rc<Node>>, Broken>
             Event::StreamEnd => return Ok(root),
             Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
             _ if root.is_some() => {
-                return Err(tree.broken(span, "a second document begins here, but a file holds one"));
+                let help = "remove the `---`, or move what follows to a file of its own and `include` it";
+                return Err(tree.helped(span, "a second document begins here, but a file holds one", help));
             }
             event => root = Some(tree.node(event, span, 0)?),
         }
@@ -49,7 +52,15 @@ impl<'t> Tree<'t> {
         match self.parser.next_event() {
             Some(Ok(next)) => Ok(next),
             Some(Err(e)) => {
-                Err(Broken { place: self.at(e.marker()), message: format!("not valid YAML: {}", e.info()) })
+                let info = e.info();
+                let help = if info.contains("tab") {
+                    Some("indent with spaces; YAML allows no tabs there")
+                } else if info.contains("mapping values are not allowed") {
+                    Some("quote values that contain `: `, and give the keys of one map the same indentation")
+                } else {
+                    None
+                };
+                Err(Broken { place: self.at(e.marker()), message: format!("not valid YAML: {info}"), help })
             }
             None => Ok((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0)))),
         }
@@ -69,7 +80,11 @@ impl<'t> Tree<'t> {
     }
 
     fn broken(&self, span: Span, message: impl Into<String>) -> Broken {
-        Broken { place: self.place(span), message: message.into() }
+        Broken { place: self.place(span), message: message.into(), help: None }
+    }
+
+    fn helped(&self, span: Span, message: impl Into<String>, help: &'static str) -> Broken {
+        Broken { help: Some(help), ..self.broken(span, message) }
     }
 
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Rc<Node>, Broken> {
@@ -77,6 +92,12 @@ impl<'t> Tree<'t> {
             return Err(self.broken(span, format!("nested deeper than {DEPTH} levels")));
         }
         let place = self.place(span);
+        if let Event::Scalar(.., Some(tag)) | Event::SequenceStart(_, Some(tag)) | Event::MappingStart(_, Some(tag)) =
+            &event
+        {
+            let message = format!("the tag `{tag}` has no meaning here");
+            return Err(self.helped(span, message, "remove it; what a value is depends on its key alone"));
+        }
         let (anchor, value, size) = match event {
             Event::Alias(id) => {
                 // Unknown here means that the anchor's own value is still open: an endless tree.
@@ -131,6 +152,10 @@ impl<'t> Tree<'t> {
                 Event::Scalar(text, ..) => text.into_owned(),
                 _ => return Err(self.broken(span, "a key must be plain text")),
             };
+            if text == "<<" {
+                let help = "write the keys out, or repeat a whole value with an alias: `key: *anchor`";
+                return Err(self.helped(span, "merge keys are not part of YAML 1.2 and are not supported", help));
+            }
             let name = Name { text, place: self.place(span) };
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
