@@ -180,7 +180,7 @@ fn yumen(site: &Site, ports: Ports, variant: Variant) -> String {
     let origin = site.origin[variant.generation % 2];
     let folder = site.folder.display();
     let access = if site.access_log {
-        format!("output: file, file: \"{folder}/yumen-{web}/access.log\", format: json")
+        format!("output: \"{folder}/yumen-{web}/access.log\", format: json")
     } else {
         "output: off".to_owned()
     };
@@ -202,7 +202,7 @@ routes:
         raw = site.raw,
     );
     for number in 0..variant.routes {
-        text.push_str(&format!("  r{number}: {{ path: \"{}\", upstream: origin }}\n", route_path(number)));
+        text.push_str(&format!("  r{number}: {{ match: {{ path: \"{}\" }}, upstream: origin }}\n", route_path(number)));
     }
     text
 }

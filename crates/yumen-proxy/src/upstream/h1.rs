@@ -7,7 +7,7 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -170,22 +170,30 @@ impl Call {
 
     /// Sends what can be sent now. Ready once everything is sent.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
-        while !self.sent {
-            match self.out.poll_write(&mut self.link, cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(e)) => return Poll::Ready(Err(Trouble::Theirs(e))),
-                Poll::Ready(Ok(())) => {}
-            }
-            match self.unsent.poll_frame(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(frame))) => {
-                    let last = matches!(frame, Frame::Trailers(_));
-                    self.out.push_frame(frame, self.chunked);
-                    // Trailers bring the last chunk with them.
-                    self.chunked &= !last;
+        loop {
+            // What is at hand of the content shares a write with what waits.
+            let mut starved = false;
+            while !self.sent && !starved && self.out.has_room() {
+                match self.unsent.poll_frame(cx) {
+                    Poll::Pending => starved = true,
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let last = matches!(frame, Frame::Trailers(_));
+                        self.out.push_frame(frame, self.chunked);
+                        // Trailers bring the last chunk with them.
+                        self.chunked &= !last;
+                    }
+                    Poll::Ready(Some(Err(e))) => return Poll::Ready(Err(Trouble::Ours(e))),
+                    Poll::Ready(None) => self.finish_sending(),
                 }
-                Poll::Ready(Some(Err(e))) => return Poll::Ready(Err(Trouble::Ours(e))),
-                Poll::Ready(None) => self.finish_sending(),
+            }
+            if let Err(e) = ready!(self.out.poll_write(&mut self.link, cx)) {
+                return Poll::Ready(Err(Trouble::Theirs(e)));
+            }
+            if self.sent {
+                break;
+            }
+            if starved {
+                return Poll::Pending;
             }
         }
         Poll::Ready(Ok(()))
@@ -195,7 +203,6 @@ impl Call {
         if self.chunked {
             http1::encode_last_chunk(self.out.text());
             self.chunked = false;
-            return;
         }
         self.sent = true;
         self.unsent = Body::Empty;
@@ -212,7 +219,7 @@ impl Call {
         }
         match content {
             Content::Done => self.finish(keep_alive),
-            Content::Length(length) if self.sent && self.link.ahead.len() as u64 >= length => {
+            Content::Length(length) if self.sent && self.out.is_empty() && self.link.ahead.len() as u64 >= length => {
                 let body = self.link.ahead.split_to(length as usize);
                 response.body = Body::Full(Bytes::copy_from_slice(&body));
                 drop(body);
@@ -225,7 +232,7 @@ impl Call {
 
     /// Both messages are over, as far as this side can tell: the connection may serve again.
     fn finish(self, keep_alive: bool) {
-        let clean = self.sent && keep_alive && self.link.ahead.is_empty() && !self.link.ended;
+        let clean = self.sent && self.out.is_empty() && keep_alive && self.link.ahead.is_empty() && !self.link.ended;
         let served = self.served.saturating_add(1);
         let within = self.endpoint.pool.max_requests.is_none_or(|max| served < max);
         self.local.give_back(self.out.into_buffer());
@@ -313,13 +320,13 @@ struct Inbound {
 impl BodyStream for Inbound {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
         let Some(call) = &mut self.call else { return Poll::Ready(None) };
-        if !call.sent
+        if !(call.sent && call.out.is_empty())
             && let Poll::Ready(Err(Trouble::Ours(e))) = call.poll_send(cx)
         {
             return Poll::Ready(Some(Err(e)));
         }
         call.link.wait_until(call.phase.idle_by());
-        let part = std::task::ready!(self.content.poll_next(&mut call.link, cx));
+        let part = ready!(self.content.poll_next(&mut call.link, cx));
         match part {
             Some(Err(fault)) => {
                 let error = call.body_error(fault);

@@ -22,7 +22,7 @@ pub(super) struct Explain {
     target: Target,
     /// The method, such as GET
     method: String,
-    /// An absolute URL, such as http://example.com/v1/x
+    /// An absolute URL, such as <http://example.com/v1/x>
     url: String,
     /// A header field, such as 'Accept: text/html'; may be given more than once
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
