@@ -38,7 +38,8 @@ pub(crate) async fn serve(
         return;
     }
     let _open = Open::new(&listener, worker.index);
-    let (transport, tls) = match shake(&listener, stream).await {
+    // Boxed: a connection at rest should not carry the room of a handshake or a relay.
+    let (transport, tls) = match Box::pin(shake(&listener, stream)).await {
         Ok(both) => both,
         Err(why) => {
             metrics.handshake_failures.inc(worker.index);
@@ -50,7 +51,9 @@ pub(crate) async fn serve(
     let conn = Rc::new(Conn { id, peer, local, listener: name, generation, tls });
     match listener.config.protocol {
         Protocol::Http => http::serve(worker, conn, transport, Arc::clone(&listener), drain).await,
-        Protocol::Tcp | Protocol::TlsPassthrough => l4::serve(&worker, &conn, &listener, transport, drain).await,
+        Protocol::Tcp | Protocol::TlsPassthrough => {
+            Box::pin(l4::serve(&worker, &conn, &listener, transport, drain)).await
+        }
     }
 }
 

@@ -97,6 +97,9 @@ async fn relay(
 ) -> Result<(), Error> {
     let upstream = find_upstream(listener, near, met).await?;
     met.upstream = Some(Arc::clone(&upstream));
+    if upstream.is_full() {
+        return Err(upstream::full(&upstream));
+    }
     let begun = rt::now();
     let (mut far, endpoint) = dial(worker, &upstream, peer, met).await?;
     met.connect = Some(rt::now().saturating_duration_since(begun));

@@ -28,7 +28,7 @@ use yumen_telemetry::{Registry, UpstreamMetrics};
 pub use endpoint::Endpoint;
 pub(crate) use h1::Tunnel;
 pub(crate) use health::watch;
-pub(crate) use send::{Send, dial};
+pub(crate) use send::{Send, dial, full};
 
 use balance::Turn;
 use pool::Pool;
@@ -80,6 +80,12 @@ impl Upstream {
         let others: Vec<_> = usable.iter().filter(|e| !tried.contains(&e.id)).cloned().collect();
         let from = if others.is_empty() { &**usable } else { &others };
         balance::choose(self.config.balance, from, turn, client, rng).cloned()
+    }
+
+    /// Whether it has as many exchanges and streams in flight as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        let limit = self.config.max_connections;
+        limit.is_some_and(|max| self.endpoints.load().iter().map(|e| e.active()).sum::<u32>() >= max)
     }
 
     /// Every endpoint, for status and explain.

@@ -35,6 +35,9 @@ impl Terminal for Send {
 impl Send {
     async fn send(&self, exchange: &mut Exchange, mut request: Request) -> Result<Response, Error> {
         exchange.upstream = Some(Arc::clone(&self.upstream.name));
+        if self.upstream.is_full() {
+            return Err(full(&self.upstream));
+        }
         let mut tried = Vec::new();
         let mut raced = false;
         loop {
@@ -129,6 +132,11 @@ pub(crate) async fn dial(
         }
     };
     connected.await.inspect_err(|_| upstream.metrics.connect_failures.add(index, 1))
+}
+
+/// The upstream has as much in flight as it may.
+pub(crate) fn full(upstream: &Upstream) -> Error {
+    Error::new(Side::Us, Stage::Connect, reasons::UPSTREAM_FULL).detail(format!("upstream {}", upstream.name))
 }
 
 fn connect_error(endpoint: &Endpoint, reason: yumen_core::Reason) -> Error {

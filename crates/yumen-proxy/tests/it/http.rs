@@ -242,3 +242,28 @@ fn half_closed_client_still_gets_its_answer() {
     let stage = Stage::new(simple(&[addr]));
     assert!(stage.ask(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").ends_with("ok"));
 }
+
+#[test]
+fn full_upstream_is_answered_503_and_others_go_on() {
+    let (addr, _seen) = origin(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        read_all(&mut stream)
+    });
+    let mut config = simple(&[addr]);
+    let mut upstream = crate::stage::upstream(&[addr]);
+    upstream.max_connections = Some(1);
+    config.upstreams.insert(upstream.name.clone(), std::sync::Arc::new(upstream));
+    let stage = Stage::new(config);
+    let mut first = stage.connect();
+    first.write_all(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let until = yumen_net::rt::now() + crate::stage::PATIENCE;
+    let mut answer = String::new();
+    while !answer.contains("reason: upstream_full") && yumen_net::rt::now() < until {
+        let mut client = stage.connect();
+        // Whoever comes first holds the only place; the other is refused at once.
+        client.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+        answer = read_all(&mut client);
+    }
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+}
