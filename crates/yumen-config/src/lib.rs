@@ -4,6 +4,7 @@
 //! with every default filled in, and every mistake on the way becomes a [`Diagnostic`].
 
 mod quick;
+mod files;
 
 mod load;
 mod reference;
@@ -20,6 +21,7 @@ mod diagnostic;
 
 pub use diagnostic::{Diagnostic, Severity, Span, render, to_json};
 pub use diff::{Change, Diff, Part, diff};
+pub use files::check_files;
 pub use load::{Loaded, load, parse_str};
 pub use quick::quick;
 pub use reference::{reference_markdown, schema};

@@ -1,5 +1,6 @@
 //! Files, includes and the whole way from text to a [`Config`].
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -26,6 +27,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// SHA-256 over the files, in hexadecimal.
     pub digest: String,
+    /// The files that the configuration names, each with the place where it does first.
+    pub places: BTreeMap<PathBuf, Span>,
 }
 
 /// Reads a file and those it includes; `env` gives the variables of the environment.
@@ -148,7 +151,7 @@ impl<'e> Reading<'e> {
             return Err(all.into_iter().filter(|d| !syntax || d.code == "syntax").collect());
         }
         let digest = self.digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Loaded { config, warnings: all, files: self.files, digest })
+        Ok(Loaded { config, warnings: all, files: self.files, digest, places: self.ctx.files() })
     }
 }
 

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use yumen_config::config::{Config, MiddlewareKind};
-use yumen_config::{Change, diff, load, parse_str, quick, reference_markdown, render, schema};
+use yumen_config::{Change, check_files, diff, load, parse_str, quick, reference_markdown, render, schema};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -35,7 +36,8 @@ fn env(name: &str) -> Option<String> {
 
 /// What a configuration says, one line per part; what every configuration of these tests has is left out.
 fn shown(config: &Config) -> String {
-    let plain = "listeners: {web: {bind: \":80\"}}\nroutes: {r: {upstream: u}}\nupstreams: {u: {endpoints: [\"h:1\"]}}\n";
+    let plain =
+        "listeners: {web: {bind: \":80\"}}\nroutes: {r: {upstream: u}}\nupstreams: {u: {endpoints: [\"h:1\"]}}\n";
     let plain = lines(&parse_str("plain", plain, &env).unwrap().config);
     let all = lines(config);
     let kept: String = all.iter().filter(|line| !plain.contains(line)).map(|line| format!("{line}\n")).collect();
@@ -120,7 +122,46 @@ fn differences_name_their_parts() {
     assert!(diff(&a, &a).is_empty());
     let changes = diff(&a, &b);
     assert_eq!(changes.count(Change::Changed), 1);
-    assert!(changes.to_string().contains("~ upstream endpoints: changed"));
+    assert!(changes.to_string().contains("~ upstream endpoints: changed endpoints\n"));
+    assert!(changes.to_string().contains("  listener proxy: kept (socket stays)\n"));
+    let other = quick(":8081", &["h:1".to_owned()]).unwrap().config;
+    let moved = diff(&a, &other);
+    assert!(moved.to_string().contains("~ listener proxy: changed bind\n"), "{moved}");
+    assert_eq!(moved.to_json()["parts"][0]["socket_stays"], false);
+    let mut stricter = a.clone();
+    let listener = Arc::make_mut(stricter.listeners.values_mut().next().unwrap());
+    listener.limits.fields = 10;
+    listener.default_status = 410;
+    let said = diff(&a, &stricter).to_string();
+    assert!(said.contains("~ listener proxy: changed limits, default_status (socket stays)\n"), "{said}");
+}
+
+#[test]
+fn files_are_read_and_hosts_are_looked_for_in_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let made =
+        rcgen::generate_simple_self_signed(vec!["a.example.com".to_owned(), "*.example.org".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("a.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("a.key"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(folder.path().join("empty"), "").unwrap();
+    let main = folder.path().join("main.yaml");
+    let said = |certificates: &str| {
+        let text = format!(
+            "listeners: {{web: {{bind: \":1\", tls: {{certificates: {certificates}}}}}}}\nupstreams: {{u: {{endpoints: \"h:1\"}}}}\n\
+             routes: {{r: {{upstream: u, hosts: [a.example.com, b.example.com, \"*.example.org\", x.y.example.org]}}}}\n"
+        );
+        std::fs::write(&main, text).unwrap();
+        let found = check_files(&load(&main, &env).unwrap_or_else(|e| panic!("{}", render(&e))));
+        found.into_iter().map(|d| (d.code, d.span.line, d.message)).collect::<Vec<_>>()
+    };
+    let missing = said("[{cert: a.pem, key: a.key}]");
+    let hosts: Vec<_> = missing.iter().map(|(code, line, m)| (*code, *line, m.rsplit('`').nth(1).unwrap())).collect();
+    let code = "host_without_certificate";
+    assert_eq!(hosts, [(code, 1, "b.example.com"), (code, 1, "x.y.example.org")]);
+    let codes = |found: Vec<(&'static str, u32, String)>| found.into_iter().map(|d| d.0).collect::<Vec<_>>();
+    assert_eq!(codes(said("[{cert: empty, key: empty}]")), ["not_pem", "not_pem"]);
+    assert_eq!(codes(said("[{cert: gone, key: a.key}]")), ["cannot_read"]);
+    assert_eq!(codes(said("[{cert: a.key, key: a.pem}]")), ["not_pem", "not_pem"]);
 }
 
 /// The examples with a few pieces cut out, doubled or swapped: nearly right, which is where mistakes hide.

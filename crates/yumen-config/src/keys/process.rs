@@ -38,7 +38,12 @@ pub(crate) static RUNTIME: Table = Table {
     name: "runtime",
     doc: "Workers and draining.",
     keys: &[
-        key("workers", Kind::Either(&[Kind::OneOf(&["auto"]), Kind::Number]), "auto", "Threads that serve connections; `auto`: one for each CPU."),
+        key(
+            "workers",
+            Kind::Either(&[Kind::OneOf(&["auto"]), Kind::Number]),
+            "auto",
+            "Threads that serve connections; `auto`: one for each CPU.",
+        ),
         key("drain_timeout", Kind::Duration, "30s", "How long connections may take to finish when the process stops."),
     ],
 };

@@ -245,7 +245,12 @@ pub(crate) static REDIRECT: Table = Table {
     name: "middleware redirect",
     doc: "Answers with a redirect.",
     keys: &[
-        key("to", Kind::Text, "required", "The new address; `{scheme}`, `{host}`, `{path}` and `{query}` are replaced."),
+        key(
+            "to",
+            Kind::Text,
+            "required",
+            "The new address; `{scheme}`, `{host}`, `{path}` and `{query}` are replaced.",
+        ),
         key("status", Kind::Number, "308", "301, 302, 303, 307 or 308."),
     ],
 };

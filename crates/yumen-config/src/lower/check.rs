@@ -58,8 +58,10 @@ pub(super) fn admin(ctx: &Ctx<'_>, listeners: &[(Listener, Place)], admin: Optio
 pub(super) fn routeless(ctx: &Ctx<'_>, listeners: &[(Listener, Place)], routes: &[(Route, Place)]) {
     let used: HashSet<&ListenerName> = routes.iter().flat_map(|(route, _)| &route.listeners).collect();
     for (listener, place) in listeners.iter().filter(|(l, _)| l.protocol == Protocol::Http && !used.contains(&l.name)) {
-        let message =
-            format!("no route is for listener `{}`: it answers every request with {}", listener.name, listener.default_status);
+        let message = format!(
+            "no route is for listener `{}`: it answers every request with {}",
+            listener.name, listener.default_status
+        );
         ctx.warn(*place, "no_route", message, "add a route, or remove the listener");
     }
 }

@@ -35,7 +35,13 @@ pub(crate) struct Ctx<'a> {
 
 impl<'a> Ctx<'a> {
     pub(crate) fn new(env: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { sources: Vec::new(), env, complaints: RefCell::default(), secrets: RefCell::default(), files: RefCell::default() }
+        Self {
+            sources: Vec::new(),
+            env,
+            complaints: RefCell::default(),
+            secrets: RefCell::default(),
+            files: RefCell::default(),
+        }
     }
 
     pub(crate) fn push(&self, diagnostic: Diagnostic) {
@@ -99,7 +105,9 @@ impl<'a> Ctx<'a> {
     pub(crate) fn take(&self) -> Vec<Diagnostic> {
         let mut all = self.complaints.take();
         let secrets = self.secrets.borrow();
-        for span in all.iter_mut().flat_map(|d| std::iter::once(&mut d.span).chain(d.related.iter_mut().map(|r| &mut r.0))) {
+        for span in
+            all.iter_mut().flat_map(|d| std::iter::once(&mut d.span).chain(d.related.iter_mut().map(|r| &mut r.0)))
+        {
             for secret in secrets.iter().filter(|s| s.file == span.file && s.line == span.line) {
                 let hidden = secret.column as usize - 1..secret.end_column as usize - 1;
                 let star = |(i, c)| if hidden.contains(&i) { '*' } else { c };

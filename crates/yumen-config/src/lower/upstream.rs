@@ -139,7 +139,12 @@ fn health(section: &Section<'_>) -> Option<Health> {
     if timeout > interval {
         let help = "give `timeout` a smaller value than `interval`".to_owned();
         let message = "a check would still run when the next one begins: its timeout is longer than the interval";
-        section.ctx.error_help(section.entry("timeout").map_or(section.place, |(name, _)| name.place), "conflict", message, help);
+        section.ctx.error_help(
+            section.entry("timeout").map_or(section.place, |(name, _)| name.place),
+            "conflict",
+            message,
+            help,
+        );
     }
     Some(Health {
         check,

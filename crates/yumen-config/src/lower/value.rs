@@ -142,9 +142,7 @@ fn size_advice(text: &str) -> Option<String> {
 /// Bytes per second.
 pub(super) fn rate(ctx: &Ctx<'_>, node: &Node) -> Option<u64> {
     let advice = |text: &str| parse_size(text).map(|_| format!("write `{text}/s`"));
-    advised(ctx, node, "a rate such as `100B/s` or `1KiB/s`", advice, |text| {
-        parse_size(text.strip_suffix("/s")?)
-    })
+    advised(ctx, node, "a rate such as `100B/s` or `1KiB/s`", advice, |text| parse_size(text.strip_suffix("/s")?))
 }
 
 /// A size of something held in memory: at least 1 byte and at most 1 GiB.
