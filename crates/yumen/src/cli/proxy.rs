@@ -9,7 +9,7 @@ use crate::boot::{self, Start};
 /// Run a reverse proxy from one address to one or more endpoints.
 #[derive(Args)]
 pub(super) struct Proxy {
-    /// Where to listen: [ADDRESS]:PORT
+    /// Where to listen: ADDRESS:PORT, or :PORT for every address
     #[arg(long, value_name = "ADDRESS")]
     from: String,
     /// Where to send requests: a URL; may be given more than once
