@@ -204,3 +204,46 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
     }
     pattern.get(p..).is_some_and(|rest| rest.iter().all(|b| *b == b'*'))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::keys::{Kind, ROOT, Table};
+
+    /// Every default of a table as it would be written, with the keys that must be there.
+    fn written(table: &Table) -> String {
+        let text = |key: &crate::keys::Key| -> Option<String> {
+            match (&key.kind, key.name) {
+                (_, "bind") => Some("\":80\"".to_owned()),
+                (_, "endpoints") => Some("\"https://h\"".to_owned()),
+                (_, "upstream") if table.name == "route" => Some("u".to_owned()),
+                // What is not there by default has no defaults to be compared.
+                (_, "middlewares" | "health") => None,
+                (_, "tls") if table.name == "listener" => None,
+                (Kind::Map(Kind::Section(inner)), name) => {
+                    let one = if name == "upstreams" { "u" } else { "one" };
+                    Some(format!("{{{one}: {}}}", written(inner)))
+                }
+                (Kind::Section(inner) | Kind::OrOff(Kind::Section(inner)), _) => Some(written(inner)),
+                (Kind::Either(_), "path") => Some(key.default.to_owned()),
+                // A default in words depends on something else.
+                (_, _) if key.default.is_empty() || key.default.contains(' ') => None,
+                _ => Some(format!("\"{}\"", key.default)),
+            }
+        };
+        let keys: Vec<_> = table.keys.iter().filter_map(|k| Some(format!("{}: {}", k.name, text(k)?))).collect();
+        format!("{{{}}}", keys.join(", "))
+    }
+
+    #[test]
+    fn the_defaults_of_the_reference_are_those_that_are_filled_in() {
+        let plain = "{listeners: {one: {bind: \":80\"}}, routes: {one: {upstream: u}}, upstreams: {u: {endpoints: \"https://h\"}}}";
+        let read =
+            |text: &str| parse_str("t", text, &|_| None).map(|l| l.config).map_err(|e| crate::render(&e)).unwrap();
+        let text = written(&ROOT);
+        assert!(text.contains("max_connections: \"off\"") && text.contains("idle_race: \"true\""), "{text}");
+        assert_eq!(read(&text), read(plain));
+    }
+}

@@ -16,8 +16,8 @@ pub(crate) static LISTENER: Table = Table {
         key("forwarded", Kind::Section(&FORWARDED), "", "Forwarding fields."),
         key(
             "absolute_form",
-            Kind::OneOf(&["same_host", "refuse"]),
-            "same_host",
+            Kind::OneOf(&["allow", "refuse"]),
+            "allow",
             "Request targets in absolute form: taken when the host is that of `Host`, or refused.",
         ),
         key("default_status", Kind::Number, "404", "The status when no route matches."),
