@@ -1,7 +1,7 @@
 //! What every section needs while it is lowered: the texts, the environment, the place for complaints.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) sources: Vec<Source>,
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     complaints: RefCell<Vec<Diagnostic>>,
+    /// The complaints by place and message; a generated file can have a hundred thousand.
+    made: RefCell<HashSet<(Arc<str>, u32, u32, String)>>,
     /// Where secrets stand: an excerpt of such a line shows stars.
     secrets: RefCell<Vec<Span>>,
     /// Files that the configuration names, and where.
@@ -39,16 +41,18 @@ impl<'a> Ctx<'a> {
             sources: Vec::new(),
             env,
             complaints: RefCell::default(),
+            made: RefCell::default(),
             secrets: RefCell::default(),
             files: RefCell::default(),
         }
     }
 
     pub(crate) fn push(&self, diagnostic: Diagnostic) {
-        let mut complaints = self.complaints.borrow_mut();
+        let span = &diagnostic.span;
+        let place = (Arc::clone(&span.file), span.line, span.column, diagnostic.message.clone());
         // An alias is read as often as it is used, but complained about once.
-        if !complaints.contains(&diagnostic) {
-            complaints.push(diagnostic);
+        if self.made.borrow_mut().insert(place) {
+            self.complaints.borrow_mut().push(diagnostic);
         }
     }
 
