@@ -22,13 +22,16 @@ impl Source {
     }
 }
 
+/// What makes a complaint the same as another: file, line, column and message.
+type Made = (Arc<str>, u32, u32, String);
+
 /// Collects complaints while the tree is read.
 pub(crate) struct Ctx<'a> {
     pub(crate) sources: Vec<Source>,
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     complaints: RefCell<Vec<Diagnostic>>,
     /// The complaints by place and message; a generated file can have a hundred thousand.
-    made: RefCell<HashSet<(Arc<str>, u32, u32, String)>>,
+    made: RefCell<HashSet<Made>>,
     /// Where secrets stand: an excerpt of such a line shows stars.
     secrets: RefCell<Vec<Span>>,
     /// Files that the configuration names, and where.
