@@ -25,9 +25,6 @@ impl Source {
 /// What makes a complaint the same as another: file, line, column and message.
 type Made = (Arc<str>, u32, u32, String);
 
-/// A complaint that was made: file, line, column, message.
-type Told = (Arc<str>, u32, u32, String);
-
 /// Collects complaints while the tree is read.
 pub(crate) struct Ctx<'a> {
     pub(crate) sources: Vec<Source>,
