@@ -1,1 +1,27 @@
-//! Scripted peers and a process runner for the tests of Yumen
+//! The stage: what tests put around the gateway, and nothing that ships.
+//!
+//! * [`Origin`] is a server that follows a script of raw bytes and fails the test that meets it in a way nobody planned;
+//!   its constructors are named after the vice they have.
+//! * [`Peer`] is one end of a connection, read and written byte by byte.
+//! * [`Program`] is the built `yumen` as a process.
+//! * [`Flow`] is a script of both sides in one file, with [`Pattern`]s for what must come.
+//! * [`until`] waits for a condition.
+//!
+//! No HTTP library stands here: what a library would correct or refuse is what has to be sent. Everything blocks and
+//! panics: its callers are tests.
+#![allow(clippy::unwrap_used, reason = "a peer that cannot work fails its test")]
+
+mod flow;
+mod program;
+mod vice;
+mod origin;
+mod pattern;
+mod peer;
+mod wait;
+
+pub use flow::{Case, Config, Entry, Flow, Step, What, Who};
+pub use origin::{Origin, Play};
+pub use pattern::{Pattern, diff, shown};
+pub use peer::{End, Peer};
+pub use program::Program;
+pub use wait::{PATIENCE, until, within};
