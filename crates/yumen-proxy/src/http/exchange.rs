@@ -110,7 +110,9 @@ pub(super) async fn run(
         let link = link.borrow();
         link.ended && link.ahead.is_empty()
     };
-    let close = !keep_alive || last || unknowable || over;
+    // What a client sends behind CONNECT is meant for the tunnel it hopes for, and is no request.
+    let tunnelled = form == TargetForm::Authority;
+    let close = !keep_alive || last || unknowable || over || tunnelled;
     let manner = manner(version, answer::is_head(exchange.method.as_ref()), close, listener.config.timeouts.write_idle);
     let written = answer::write(link, &worker.local, &mut exchange, response, manner).await;
     exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
