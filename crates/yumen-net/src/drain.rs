@@ -31,6 +31,8 @@ struct Shared {
 struct Waiting {
     wakers: Slab<Waker>,
     deadline: Option<Instant>,
+    /// Holders that were forced.
+    cut: usize,
 }
 
 impl Shared {
@@ -93,6 +95,11 @@ impl Drain {
 
     /// Stops asking: holders that watch for it end now.
     pub fn force(&self) {
+        let left = self.holders();
+        if self.shared.phase() < FORCED {
+            let mut waiting = self.shared.waiting();
+            waiting.cut = waiting.cut.max(left);
+        }
         self.shared.advance(FORCED);
     }
 
@@ -118,17 +125,30 @@ impl Drain {
         std::future::poll_fn(|cx| {
             signal.register(cx);
             if self.is_draining() {
-                let remaining = self.holders();
-                if remaining == 0 || self.shared.phase() == FORCED {
-                    return Poll::Ready(DrainReport { remaining });
-                }
                 timer.set(self.deadline());
-                if timer.poll_expired(cx).is_ready() {
+                if self.shared.phase() < FORCED && self.holders() > 0 && timer.poll_expired(cx).is_ready() {
                     self.force();
-                    return Poll::Ready(DrainReport { remaining });
+                }
+                // Those who were forced may be gone by now, and others may wait here too: all are told the same.
+                if self.shared.phase() == FORCED {
+                    return Poll::Ready(DrainReport { remaining: self.shared.waiting().cut });
+                }
+                if self.holders() == 0 {
+                    return Poll::Ready(DrainReport { remaining: 0 });
                 }
             }
             Poll::Pending
+        })
+        .await
+    }
+
+    /// Waits until the drain was asked for and no holder is left, whatever the deadline: those who were forced still have
+    /// to say so to the other side.
+    pub async fn ended(&self) {
+        let mut signal = Signal::new(&self.shared);
+        std::future::poll_fn(|cx| {
+            signal.register(cx);
+            if self.is_draining() && self.holders() == 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await
     }

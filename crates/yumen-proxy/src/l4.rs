@@ -50,11 +50,7 @@ pub(crate) async fn serve(
         failure: None,
     };
     let mut met = Met::default();
-    let work = relay(worker, conn.peer, listener, &mut near, (&counters, &mut met));
-    let result = tokio::select! {
-        result = work => result,
-        () = drain.forced() => Err(Error::new(Side::Us, Stage::Receive, reasons::DRAINING)),
-    };
+    let result = relay(worker, (conn.peer, &drain), listener, &mut near, (&counters, &mut met)).await;
     let failure = result.err().map(|e| Finished {
         side: e.side(),
         stage: e.stage(),
@@ -90,36 +86,62 @@ struct Met {
 
 async fn relay(
     worker: &Worker,
-    peer: SocketAddr,
+    (peer, drain): (SocketAddr, &DrainWatch),
     listener: &Listener,
     near: &mut Transport,
     (counters, met): (&RelayCounters, &mut Met),
 ) -> Result<(), Error> {
+    let cut = || Error::new(Side::Us, Stage::Receive, reasons::DRAINING);
+    let reached = tokio::select! {
+        reached = reach(worker, peer, listener, near, met) => reached,
+        () = drain.forced() => Err(cut()),
+    };
+    let (mut far, endpoint) = reached?;
+    let _active = endpoint.enter();
+    let options = RelayOptions { idle: Some(listener.config.timeouts.idle), ..RelayOptions::default() };
+    let result = tokio::select! {
+        ended = copy::relay(near, &mut far, &options, counters) => ending(ended),
+        () = drain.forced() => Err(cut()),
+    };
+    if result.is_err() {
+        // The endpoint must not take what it has for the whole, any more than the client.
+        far.set_linger_zero();
+    }
+    result
+}
+
+/// A connection to an endpoint of the upstream that the stream is for.
+async fn reach(
+    worker: &Worker,
+    peer: SocketAddr,
+    listener: &Listener,
+    near: &Transport,
+    met: &mut Met,
+) -> Result<(Transport, Arc<Endpoint>), Error> {
     let upstream = find_upstream(listener, near, met).await?;
     met.upstream = Some(Arc::clone(&upstream));
     if upstream.is_full() {
         return Err(upstream::full(&upstream));
     }
     let begun = rt::now();
-    let (mut far, endpoint) = dial(worker, &upstream, peer, met).await?;
+    let found = dial(worker, &upstream, peer, met).await?;
     met.connect = Some(rt::now().saturating_duration_since(begun));
-    let _active = endpoint.enter();
-    let options = RelayOptions { idle: Some(listener.config.timeouts.idle), ..RelayOptions::default() };
-    let ended = copy::relay(near, &mut far, &options, counters).await.map_err(|e| relay_error(&e))?;
+    Ok(found)
+}
+
+/// What a relay's end means.
+pub(crate) fn ending(ended: Result<RelayEnd, copy::RelayError>) -> Result<(), Error> {
     let reset = |side, reason: Reason| Err(Error::new(side, Stage::Receive, reason));
-    match ended {
+    match ended.map_err(|e| relay_error(&e))? {
         RelayEnd::Closed => Ok(()),
         RelayEnd::Idle => reset(Side::Us, reasons::TUNNEL_IDLE_TIMEOUT),
-        RelayEnd::Reset(copy::End::A) => {
-            far.set_linger_zero();
-            reset(Side::Client, reasons::CLIENT_RESET)
-        }
+        RelayEnd::Reset(copy::End::A) => reset(Side::Client, reasons::CLIENT_RESET),
         RelayEnd::Reset(copy::End::B) => reset(Side::Upstream, reasons::ENDPOINT_RESET),
     }
 }
 
 /// What a relay's failure means.
-pub(crate) fn relay_error(e: &copy::RelayError) -> Error {
+fn relay_error(e: &copy::RelayError) -> Error {
     match e.side {
         copy::End::A => Error::new(Side::Client, Stage::Receive, reasons::CLIENT_GONE).detail(e.to_string()),
         copy::End::B => Error::new(Side::Upstream, Stage::Receive, reasons::ENDPOINT_RESET).detail(e.to_string()),

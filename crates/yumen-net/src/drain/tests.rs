@@ -51,6 +51,18 @@ async fn drain_without_holders_is_over_at_once_but_not_before_it_starts() {
     assert_eq!(wait.await, DrainReport { remaining: 0 });
 }
 
+#[tokio::test(start_paused = true)]
+async fn everyone_who_waits_is_told_how_many_were_cut_off() {
+    let drain = Drain::new();
+    let watch = drain.watch();
+    let cut = tokio::spawn(async move { watch.forced().await });
+    drain.start(Some(rt::now() + Duration::from_secs(1)));
+    assert_eq!(drain.wait().await, DrainReport { remaining: 1 });
+    cut.await.unwrap();
+    assert_eq!(drain.holders(), 0);
+    assert_eq!(drain.wait().await, DrainReport { remaining: 1 });
+}
+
 #[test]
 fn drain_crosses_threads() {
     for _ in 0..200 {

@@ -18,7 +18,7 @@ use yumen_telemetry::{reasons, trace};
 use super::answer::{self, Manner};
 use super::content::{ClientContent, Patience, Progress};
 use super::request::Received;
-use super::{Shared, headers, respond, upgrade};
+use super::{Cut, Shared, headers, respond, upgrade};
 use crate::middleware::NoUpstream;
 use crate::route::Route;
 use crate::snapshot::Listener;
@@ -66,7 +66,7 @@ pub(super) async fn run(
     conn: &Rc<Conn>,
     (link, listener): (&Shared, &Listener),
     received: Received,
-    last: bool,
+    (last, mut cut): (bool, Cut<'_>),
 ) -> bool {
     let view = worker.view();
     let mut exchange = Exchange::new(Rc::clone(conn), rt::now(), view.observer());
@@ -80,7 +80,7 @@ pub(super) async fn run(
     let outcome = match admit(&request, form, framing, listener) {
         Ok(()) => {
             attach(&mut request, framing, link, &progress, listener);
-            dispatch(worker, (link, listener), &mut exchange, request, &progress).await
+            dispatch(worker, (link, listener), &mut exchange, request, (&progress, &mut cut)).await
         }
         Err(error) => Err(error),
     };
@@ -97,7 +97,7 @@ pub(super) async fn run(
         }
     };
     if response.status == 101 {
-        return upgrade::run(worker, link, exchange, response, listener).await;
+        return upgrade::run(worker, link, exchange, response, (listener, cut)).await;
     }
     if !response.fields.contains("date") {
         response = dated(response);
@@ -114,7 +114,14 @@ pub(super) async fn run(
     let tunnelled = form == TargetForm::Authority;
     let close = !keep_alive || last || unknowable || over || tunnelled;
     let manner = manner(version, answer::is_head(exchange.method.as_ref()), close, listener.config.timeouts.write_idle);
-    let written = answer::write(link, &worker.local, &mut exchange, response, manner).await;
+    let written = {
+        let mut write = std::pin::pin!(answer::write(link, &worker.local, &mut exchange, response, manner));
+        std::future::poll_fn(|cx| match write.as_mut().poll(cx) {
+            Poll::Pending => cut.poll(cx).map(Err),
+            written => written,
+        })
+        .await
+    };
     exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
     exchange.bytes_in = progress.received.get();
     match written {
@@ -129,6 +136,10 @@ pub(super) async fn run(
             false
         }
         Err(error) => {
+            if error.reason() == reasons::DRAINING {
+                // The client must not take what it has for the whole.
+                link.borrow().transport.set_linger_zero();
+            }
             exchange.failed(&error);
             false
         }
@@ -215,7 +226,7 @@ async fn dispatch(
     (link, listener): (&Shared, &Listener),
     exchange: &mut Exchange,
     request: Request,
-    progress: &Rc<Progress>,
+    (progress, cut): (&Rc<Progress>, &mut Cut<'_>),
 ) -> Result<Response, Error> {
     let Some(route) = listener.table.find(&request, exchange.client) else {
         let error = Error::new(Side::Client, Stage::Route, reasons::NO_ROUTE);
@@ -236,6 +247,9 @@ async fn dispatch(
         }
         if whole.poll_expired(cx).is_ready() {
             return Poll::Ready(Err(Error::new(Side::Us, Stage::Receive, reasons::REQUEST_TIMEOUT)));
+        }
+        if let Poll::Ready(error) = cut.poll(cx) {
+            return Poll::Ready(Err(error));
         }
         if progress.done.get()
             && let Poll::Ready(e) = link.borrow_mut().poll_gone(cx)

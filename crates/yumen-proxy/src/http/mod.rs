@@ -13,17 +13,18 @@ mod request;
 
 use std::cell::RefCell;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use yumen_core::Conn;
+use yumen_core::{Conn, Error, Side, Stage};
 use yumen_http1::{self as http1, Parsed};
-use yumen_net::drain::DrainWatch;
+use yumen_net::drain::{DrainWatch, Signaled};
 use yumen_net::rt;
 use yumen_net::transport::Transport;
+use yumen_telemetry::reasons;
 
 use crate::snapshot::Listener;
 use crate::view::Worker;
@@ -87,11 +88,30 @@ pub(crate) async fn serve(
         if let Some(current) = worker.view().snapshot.listener(&conn.listener) {
             listener = current;
         }
-        let goes_on = Box::pin(exchange::run(&worker, &conn, (&link, &listener), *received, last)).await;
+        let cut = Cut { drain: &drain, signaled: signaled.as_mut(), forced: None };
+        let goes_on = Box::pin(exchange::run(&worker, &conn, (&link, &listener), *received, (last, cut))).await;
         if !goes_on {
             return;
         }
         link.borrow_mut().rest();
+    }
+}
+
+/// The end of the time that a drain gives to exchanges under way.
+pub(crate) struct Cut<'a> {
+    drain: &'a DrainWatch,
+    /// Of the connection: before a drain begins, looking here costs a load.
+    signaled: Pin<&'a mut Signaled>,
+    forced: Option<Signaled>,
+}
+
+impl Cut<'_> {
+    /// Ready with an error once the time is over.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        ready!(self.signaled.as_mut().poll(cx));
+        let forced = self.forced.get_or_insert_with(|| self.drain.forced());
+        ready!(Pin::new(forced).poll(cx));
+        Poll::Ready(Error::new(Side::Us, Stage::Receive, reasons::DRAINING))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Joins a client and an endpoint that changed their protocol (RFC 9110 section 7.8): WebSocket and its like.
 
 use std::rc::Rc;
+use std::task::Poll;
 
 use yumen_core::{Error, Exchange, Reason, Response, Side, Stage};
 use yumen_http1 as http1;
@@ -8,7 +9,7 @@ use yumen_net::copy::{self, RelayCounters, RelayOptions};
 use yumen_net::rt;
 use yumen_telemetry::reasons;
 
-use super::{Shared, answer};
+use super::{Cut, Shared, answer};
 use crate::snapshot::Listener;
 use crate::upstream::Tunnel;
 use crate::view::Worker;
@@ -21,7 +22,7 @@ pub(super) async fn run(
     link: &Shared,
     mut exchange: Exchange,
     mut response: Response,
-    listener: &Listener,
+    (listener, cut): (&Listener, Cut<'_>),
 ) -> bool {
     let tunnel = response.tunnel.take().and_then(|t| t.downcast::<Tunnel>().ok());
     let Some(tunnel) = tunnel else {
@@ -33,7 +34,7 @@ pub(super) async fn run(
     // Nobody else reads or writes this connection any more: the request had no content and the answer is this tunnel.
     let near = &mut *link.borrow_mut();
     let counters = RelayCounters::default();
-    let result = join(worker, near, &mut far, &response, (&counters, listener)).await;
+    let result = join(worker, near, &mut far, &response, (&counters, listener, cut)).await;
     exchange.bytes_in = counters.a_to_b.get();
     exchange.bytes_out = counters.b_to_a.get();
     exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
@@ -49,7 +50,7 @@ async fn join(
     near: &mut Link,
     far: &mut Link,
     response: &Response,
-    (counters, listener): (&RelayCounters, &Listener),
+    (counters, listener, mut cut): (&RelayCounters, &Listener, Cut<'_>),
 ) -> Result<(), Error> {
     let mut out = Outgoing::new(worker.local.buffer());
     http1::encode_status_line(out.text(), 101, None);
@@ -71,8 +72,18 @@ async fn join(
     near.rest();
     far.rest();
     let options = RelayOptions { idle: Some(crate::l4::TUNNEL_IDLE), ..RelayOptions::default() };
-    copy::relay(&mut near.transport, &mut far.transport, &options, counters)
+    let result = {
+        let mut relay = std::pin::pin!(copy::relay(&mut near.transport, &mut far.transport, &options, counters));
+        std::future::poll_fn(|cx| match relay.as_mut().poll(cx) {
+            Poll::Pending => cut.poll(cx).map(Err),
+            Poll::Ready(ended) => Poll::Ready(crate::l4::ending(ended)),
+        })
         .await
-        .map(drop)
-        .map_err(|e| crate::l4::relay_error(&e))
+    };
+    if result.is_err() {
+        // Neither side may take what it has for the whole.
+        near.transport.set_linger_zero();
+        far.transport.set_linger_zero();
+    }
+    result
 }
