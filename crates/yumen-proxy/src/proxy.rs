@@ -21,6 +21,9 @@ use crate::snapshot::Snapshot;
 use crate::view::{Key, Shared};
 use crate::worker::{self, Order};
 
+/// How long connections that were cut off may take to say so.
+const CUT_GRACE: Duration = Duration::from_secs(1);
+
 /// What an apply did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -91,7 +94,7 @@ impl Proxy {
         }
         let mut applied = Applied { generation: next.generation, ..Applied::default() };
         // Nothing below can fail.
-        next.commit();
+        next.commit(&previous, &self.shared.registry);
         let generation = next.generation;
         self.shared.snapshot.store(Arc::new(next));
         self.shared.generation.store(generation, Relaxed);
@@ -173,6 +176,9 @@ impl Proxy {
         let mut left = 0;
         for drain in drains {
             left += drain.wait().await.remaining;
+            // Those who are cut off reset their connections; a worker that ends before they do would close them as if
+            // everything had been said.
+            rt::timeout(CUT_GRACE, drain.ended()).await.ok();
         }
         left
     }

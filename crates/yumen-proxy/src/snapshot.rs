@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use yumen_config::config::{self, Config, HostPattern};
 use yumen_http1::Limits;
@@ -81,6 +81,16 @@ pub struct Snapshot {
     upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
     /// Certificates to put in place when this snapshot is.
     pending: Vec<(Arc<ServerTls>, CertificateSet)>,
+    /// Upstreams to start when this snapshot is put in force.
+    fresh: Vec<Fresh>,
+}
+
+/// An upstream that was not there before.
+struct Fresh {
+    upstream: Arc<Upstream>,
+    /// How long its addresses may be used.
+    ttl: Duration,
+    resolver: Arc<Resolver>,
 }
 
 /// A listener, compiled.
@@ -106,6 +116,7 @@ impl Snapshot {
             listeners: HashMap::new(),
             upstreams: BTreeMap::new(),
             pending: Vec::new(),
+            fresh: Vec::new(),
         }
     }
 
@@ -119,7 +130,7 @@ impl Snapshot {
         ports: &Ports,
         previous: &Self,
     ) -> Result<Self, BuildError> {
-        let upstreams = build_upstreams(&config, ports, previous).await?;
+        let (upstreams, fresh) = build_upstreams(&config, ports, previous).await?;
         let mut routes = Vec::with_capacity(config.routes.len());
         for route in &config.routes {
             let chain = route.middlewares.iter().map(|m| middleware::build(m)).collect::<Result<Vec<_>, _>>()?;
@@ -147,11 +158,22 @@ impl Snapshot {
         }
         let generation = previous.generation + 1;
         let time = yumen_net::rt::wall();
-        Ok(Self { generation, origin, time, config, listeners, upstreams, pending })
+        Ok(Self { generation, origin, time, config, listeners, upstreams, pending, fresh })
     }
 
-    /// Puts certificates in place that were read anew for listeners which did not change otherwise.
-    pub(crate) fn commit(&mut self) {
+    /// Puts certificates in place that were read anew for listeners which did not change otherwise, and lets new upstreams
+    /// take the place of old ones. Comes right before the snapshot is put in force.
+    pub(crate) fn commit(&mut self, previous: &Self, registry: &Arc<Registry>) {
+        for (name, old) in &previous.upstreams {
+            if self.upstreams.get(name).is_none_or(|new| !Arc::ptr_eq(old, new)) {
+                old.retire();
+            }
+        }
+        for Fresh { upstream, ttl, resolver } in self.fresh.drain(..) {
+            upstream.begin();
+            upstream::watch(&upstream);
+            upstream::resolve::watch(&upstream, ttl, resolver, Arc::clone(registry));
+        }
         for (tls, certificates) in self.pending.drain(..) {
             if let Err(error) = tls.swap(certificates) {
                 tracing::error!(%error, "certificates were not replaced");
@@ -178,27 +200,45 @@ async fn build_upstreams(
     config: &Config,
     ports: &Ports,
     previous: &Snapshot,
-) -> Result<BTreeMap<Arc<str>, Arc<Upstream>>, BuildError> {
-    let mut upstreams = BTreeMap::new();
+) -> Result<(BTreeMap<Arc<str>, Arc<Upstream>>, Vec<Fresh>), BuildError> {
+    let (mut upstreams, mut all_fresh) = (BTreeMap::new(), Vec::new());
     for (name, section) in &config.upstreams {
         let before = previous.upstreams.get(name.as_str());
-        if let Some(same) = before.filter(|u| u.config == *section) {
+        let tls = build_client_tls(section, before)?;
+        let same_tls = before.is_some_and(|u| match (&u.tls, &tls) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (old, new) => old.is_none() && new.is_none(),
+        });
+        if let Some(same) = before.filter(|u| same_tls && u.config == *section) {
             upstreams.insert(name.arc(), Arc::clone(same));
             continue;
         }
-        let tls = if section.endpoints.iter().any(|e| e.tls) { Some(build_client_tls(section)?) } else { None };
-        let (found, ttl) = upstream::resolve::addresses(section, &ports.resolver).await;
+        let resolver = Arc::clone(&ports.resolver);
+        let (found, ttl) = upstream::resolve::addresses(section, &resolver).await;
         let kept = before.map(|u| u.endpoints()).unwrap_or_default();
-        let endpoints = upstream::resolve::endpoints(section, &found, &kept, &ports.registry);
+        // A pooled connection was made and verified under the settings of its time.
+        let anew = !same_tls || before.is_none_or(|u| u.config.pool != section.pool);
+        let endpoints = upstream::resolve::endpoints(section, &found, (&kept, anew), &ports.registry);
         let built = upstream::build(section, endpoints, tls, &ports.registry);
-        upstream::watch(&built);
-        upstream::resolve::watch(&built, ttl, Arc::clone(&ports.resolver), Arc::clone(&ports.registry));
+        all_fresh.push(Fresh { upstream: Arc::clone(&built), ttl, resolver });
         upstreams.insert(name.arc(), built);
     }
-    Ok(upstreams)
+    Ok((upstreams, all_fresh))
 }
 
-fn build_client_tls(section: &config::Upstream) -> Result<Arc<ClientTls>, BuildError> {
+/// TLS towards the endpoints that use it: the one there was before while nothing about it changed, its files included.
+fn build_client_tls(
+    section: &config::Upstream,
+    before: Option<&Arc<Upstream>>,
+) -> Result<Option<Arc<ClientTls>>, BuildError> {
+    if !section.endpoints.iter().any(|e| e.tls) {
+        return Ok(None);
+    }
+    let old = before.filter(|u| u.config.tls == section.tls).and_then(|u| u.tls.as_ref());
+    let has_files = section.tls.ca.is_some() || section.tls.client.is_some();
+    if let (Some(old), false) = (old, has_files) {
+        return Ok(Some(Arc::clone(old)));
+    }
     let options = ClientTlsOptions {
         roots: section.tls.ca.clone().map_or(Roots::System, Roots::File),
         server_name: section.tls.sni.clone(),
@@ -212,7 +252,7 @@ fn build_client_tls(section: &config::Upstream) -> Result<Arc<ClientTls>, BuildE
     for warning in warnings {
         tracing::warn!(upstream = %section.name, "{warning}");
     }
-    Ok(Arc::new(tls))
+    Ok(Some(old.filter(|old| ***old == tls).map_or_else(|| Arc::new(tls), Arc::clone)))
 }
 
 fn files(certificate: &config::Certificate) -> CertificateFiles {

@@ -48,6 +48,15 @@ pub struct ClientTlsOptions {
 pub struct ClientTls {
     config: Arc<ClientConfig>,
     server_name: Option<String>,
+    /// What it was built from: the options and what their files held.
+    source: Arc<(ClientTlsOptions, Vec<CertificateDer<'static>>, Option<Certificate>)>,
+}
+
+/// Built from the same options and the same content of files.
+impl PartialEq for ClientTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
 }
 
 impl std::fmt::Debug for ClientTls {
@@ -68,26 +77,36 @@ impl ClientTls {
         {
             return Err(TlsError::Setup(format!("server_name {name:?} is neither a DNS name nor an IP address")));
         }
+        let trusted = match &options.roots {
+            Roots::File(file) if !options.insecure_skip_verify => read_chain(file)?,
+            _ => Vec::new(),
+        };
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(options.min_version.and_above())
             .map_err(setup)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier(options)?);
+            .with_custom_certificate_verifier(verifier(options, &trusted)?);
         let mut warnings = Vec::new();
+        let mut own = None;
         let mut config = match &options.certificate {
             None => builder.with_no_client_auth(),
             Some(files) => {
                 let (certificate, found) = Certificate::load(files)?;
                 warnings = found;
+                own = Some(certificate.clone());
                 builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certificate.key)))
             }
         };
         config.alpn_protocols = options.alpn.iter().map(|p| p.clone().into_bytes()).collect();
-        Ok((Self { config: Arc::new(config), server_name: options.server_name.clone() }, warnings))
+        let source = Arc::new((options.clone(), trusted, own));
+        Ok((Self { config: Arc::new(config), server_name: options.server_name.clone(), source }, warnings))
     }
 }
 
-fn verifier(options: &ClientTlsOptions) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+fn verifier(
+    options: &ClientTlsOptions,
+    trusted: &[CertificateDer<'static>],
+) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     if options.insecure_skip_verify {
         return Ok(Arc::new(AnyCertificate(provider())));
     }
@@ -102,8 +121,8 @@ fn verifier(options: &ClientTlsOptions) -> Result<Arc<dyn ServerCertVerifier>, T
         }
         Roots::File(file) => {
             let mut roots = RootCertStore::empty();
-            for certificate in read_chain(file)? {
-                roots.add(certificate).map_err(|e| CertificateError {
+            for certificate in trusted {
+                roots.add(certificate.clone()).map_err(|e| CertificateError {
                     file: file.clone(),
                     problem: format!("a certificate in it cannot be trusted ({e})"),
                     remedy: "it must hold certificates of authorities",

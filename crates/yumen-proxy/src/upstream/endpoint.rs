@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use yumen_config::config::Pool as PoolLimits;
+use yumen_config::config::{self, Pool as PoolLimits};
 use yumen_telemetry::EndpointMetrics;
 
+/// What is expected of an endpoint that has work and has never answered: it must not be given more as if it were quick.
+const UNPROVEN: u64 = 1_000_000_000;
 /// How quickly the latency estimate forgets: each answer moves it by an eighth.
 const EWMA_SHIFT: u32 = 3;
 
@@ -15,8 +17,10 @@ const EWMA_SHIFT: u32 = 3;
 pub struct Endpoint {
     /// Unique within the process; the key of its pooled connections.
     pub(crate) id: u64,
-    /// As written in the configuration, for logs and metrics.
+    /// As written in the configuration, with the address where that is a name; for logs and metrics.
     pub(crate) name: Arc<str>,
+    /// `host:port` as written in the configuration.
+    pub(crate) authority: Arc<str>,
     /// Where to connect.
     pub(crate) addr: SocketAddr,
     /// The share of traffic relative to its neighbours; 0 takes none.
@@ -35,8 +39,7 @@ impl Endpoint {
     pub(crate) fn new(
         name: Arc<str>,
         addr: SocketAddr,
-        weight: u32,
-        tls_name: Option<Arc<str>>,
+        section: &config::Endpoint,
         pool: PoolLimits,
         metrics: Arc<EndpointMetrics>,
     ) -> Self {
@@ -45,15 +48,23 @@ impl Endpoint {
         Self {
             id: NEXT.fetch_add(1, Relaxed),
             name,
+            authority: Arc::from(&*section.text),
             addr,
-            weight,
-            tls_name,
+            weight: section.weight,
+            tls_name: section.tls.then(|| Arc::from(&*section.address)),
             pool,
             metrics,
             healthy: AtomicBool::new(true),
             active: AtomicU32::new(0),
             latency: AtomicU64::new(0),
         }
+    }
+
+    /// Takes over what is known about the same address from an endpoint that this one replaces. Its connections are not
+    /// taken over.
+    pub(crate) fn succeed(&self, before: &Self) {
+        self.judge(before.is_healthy());
+        self.latency.store(before.latency.load(Relaxed), Relaxed);
     }
 
     /// Whether it may be given traffic, as far as health checks know.
@@ -88,7 +99,12 @@ impl Endpoint {
 
     /// What one more request would cost here: expected latency times the queue in front of it.
     pub(crate) fn cost(&self) -> u64 {
-        self.latency.load(Relaxed).max(1).saturating_mul(u64::from(self.active()) + 1)
+        let active = u64::from(self.active());
+        let expected = match self.latency.load(Relaxed) {
+            0 if active > 0 => UNPROVEN,
+            known => known.max(1),
+        };
+        expected.saturating_mul(active + 1)
     }
 }
 
@@ -108,7 +124,18 @@ pub(crate) mod tests {
     /// An endpoint nobody connects to.
     pub(crate) fn endpoint(name: &str, weight: u32) -> Endpoint {
         let metrics = yumen_telemetry::Registry::new(1).endpoint("test", name);
-        Endpoint::new(name.into(), ([127, 0, 0, 1], 1).into(), weight, None, PoolLimits::default(), metrics)
+        let section =
+            config::Endpoint { address: "127.0.0.1".into(), port: 1, tls: false, weight, text: "127.0.0.1:1".into() };
+        Endpoint::new(name.into(), ([127, 0, 0, 1], 1).into(), &section, PoolLimits::default(), metrics)
+    }
+
+    #[test]
+    fn endpoint_that_has_never_answered_is_not_taken_for_a_quick_one() {
+        let (hangs, quick) = (Arc::new(endpoint("a", 1)), endpoint("b", 1));
+        assert!(hangs.cost() <= quick.cost(), "it gets its chance");
+        let _asked = hangs.enter();
+        quick.observe(Duration::from_millis(20));
+        assert!(hangs.cost() > quick.cost());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rand::Rng;
+use tokio::sync::mpsc;
 use yumen_config::config::{Health, HealthCheck};
 use yumen_http1::{self as http1, Parsed, ResponseHead};
 use yumen_net::dial::{self, DialOptions};
@@ -37,28 +38,35 @@ async fn run(upstream: Weak<Upstream>, health: Health) {
     let mut streaks: HashMap<u64, Streak> = HashMap::new();
     loop {
         let Some(strong) = upstream.upgrade() else { return };
+        let next = rt::now() + jittered(health.interval, health.jitter);
         let endpoints = strong.endpoints();
-        let mut checks = Vec::new();
+        // Verdicts count as they come: one endpoint that is slow to answer must not shield another one.
+        let (tell, mut verdicts) = mpsc::unbounded_channel();
         for endpoint in endpoints.iter() {
-            let (endpoint, health, tls) = (Arc::clone(endpoint), health.clone(), strong.tls.clone());
-            checks.push(rt::spawn(async move {
+            let (endpoint, health, tls, tell) =
+                (Arc::clone(endpoint), health.clone(), strong.tls.clone(), tell.clone());
+            drop(rt::spawn(async move {
                 let good = rt::timeout(health.timeout, check(&endpoint, &health, tls.as_deref())).await;
-                (endpoint, good.unwrap_or_else(|_| Err(io::Error::other("no answer in time"))))
+                let verdict = good.unwrap_or_else(|_| Err(io::Error::other("no answer in time")));
+                // Nobody listens any more when the gateway stops.
+                drop(tell.send((endpoint, verdict)));
             }));
         }
-        let mut changed = false;
-        for task in checks {
-            if let Ok((endpoint, verdict)) = task.await {
-                let streak = streaks.entry(endpoint.id).or_default();
-                changed |= judge(&strong, &endpoint, streak, &health, verdict);
+        drop(tell);
+        while let Some((endpoint, verdict)) = verdicts.recv().await {
+            let streak = streaks.entry(endpoint.id).or_default();
+            let in_force = strong.if_in_force(|| {
+                if judge(&strong, &endpoint, streak, &health, verdict) {
+                    strong.refresh();
+                }
+            });
+            if !in_force {
+                return;
             }
         }
         streaks.retain(|id, _| endpoints.iter().any(|e| e.id == *id));
-        if changed {
-            strong.refresh();
-        }
         drop(strong);
-        rt::sleep(jittered(health.interval, health.jitter)).await;
+        rt::sleep_until(next).await;
     }
 }
 
@@ -103,7 +111,7 @@ async fn check(endpoint: &Endpoint, health: &Health, client: Option<&tls::Client
         (Some(client), Some(name)) => tls::connect(client, name, stream).await.map_err(io::Error::other)?.0,
         _ => Transport::plain(stream),
     };
-    let host = host.as_deref().unwrap_or(&endpoint.name);
+    let host = host.as_deref().unwrap_or(&endpoint.authority);
     let status = ask(&mut Link::new(transport), path, host).await?;
     if expect.iter().any(|(from, to)| (*from..=*to).contains(&status)) {
         return Ok(());

@@ -14,7 +14,7 @@ mod endpoint;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -52,9 +52,41 @@ pub struct Upstream {
     usable: ArcSwap<Vec<Arc<Endpoint>>>,
     pub(crate) tls: Option<Arc<ClientTls>>,
     pub(crate) metrics: Arc<UpstreamMetrics>,
+    /// Whether another one has taken its place. Exchanges and streams that began with it may keep it alive for long, but
+    /// what it shares with its successor is no longer its to change.
+    retired: Mutex<bool>,
 }
 
 impl Upstream {
+    /// Takes it out of force.
+    pub(crate) fn retire(&self) {
+        *self.retired.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
+    /// Whether it is out of force.
+    pub(crate) fn is_retired(&self) -> bool {
+        *self.retired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something that must not happen out of force; says whether it was done.
+    pub(crate) fn if_in_force(&self, act: impl FnOnce()) -> bool {
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*retired {
+            act();
+        }
+        !*retired
+    }
+
+    /// Comes into force: what its predecessor found out meanwhile counts, and what nobody checks is well.
+    pub(crate) fn begin(&self) {
+        if self.config.health.is_none() {
+            for endpoint in self.endpoints.load().iter() {
+                endpoint.judge(true);
+            }
+        }
+        self.refresh();
+    }
+
     /// The parts of one endpoint's health have changed, or the endpoints themselves: chooses anew who may be chosen.
     pub(crate) fn refresh(&self) {
         let all = self.endpoints.load();
@@ -72,7 +104,9 @@ impl Upstream {
     pub(crate) fn choose(&self, local: &Local, client: IpAddr, tried: &[u64]) -> Option<Arc<Endpoint>> {
         let usable = self.usable.load();
         let mut turns = local.turns.borrow_mut();
-        let turn = turns.entry(Arc::as_ptr(&self.name).cast::<u8>() as usize).or_default();
+        let (_, turn) = turns
+            .entry(Arc::as_ptr(&self.name).cast::<u8>() as usize)
+            .or_insert_with(|| (Arc::downgrade(&self.name), Turn::default()));
         let rng = &mut *local.rng.borrow_mut();
         if tried.is_empty() {
             return balance::choose(self.config.balance, &usable, turn, client, rng).cloned();
@@ -105,7 +139,8 @@ pub(crate) struct Local {
     pub(crate) pool: RefCell<Pool>,
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) answer_limits: http1::Limits,
-    turns: RefCell<HashMap<usize, Turn>>,
+    /// By the address of the upstream's name, which stays taken while it is known here.
+    turns: RefCell<HashMap<usize, (Weak<str>, Turn)>>,
     rng: RefCell<SmallRng>,
     buffers: RefCell<Vec<Vec<u8>>>,
 }
@@ -155,6 +190,7 @@ impl Local {
     /// Housekeeping, once a second.
     pub(crate) fn sweep(&self) {
         self.pool.borrow_mut().sweep(yumen_net::rt::now());
+        self.turns.borrow_mut().retain(|_, (name, _)| name.strong_count() > 0);
     }
 }
 
@@ -173,6 +209,7 @@ pub(crate) fn build(
         endpoints: ArcSwap::from_pointee(endpoints),
         usable: ArcSwap::default(),
         tls,
+        retired: Mutex::new(false),
     });
     upstream.refresh();
     upstream

@@ -40,11 +40,12 @@ fn literal(address: &str) -> Option<IpAddr> {
     address.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// Endpoints for addresses; those that were there before are kept with their health, latency and connections.
+/// Endpoints for addresses; those that were there before are kept with their health, latency and connections. Where
+/// connections are made in another way now (`anew`), or the section of the endpoint has changed, health and latency only.
 pub(crate) fn endpoints(
     config: &config::Upstream,
     addresses: &[(usize, SocketAddr)],
-    before: &[Arc<Endpoint>],
+    (before, anew): (&[Arc<Endpoint>], bool),
     registry: &Registry,
 ) -> Vec<Arc<Endpoint>> {
     let mut made: HashMap<SocketAddr, ()> = HashMap::new();
@@ -56,13 +57,19 @@ pub(crate) fn endpoints(
         }
         let named = literal(&section.address).is_none();
         let name = if named { format!("{}({})", section.text, addr.ip()) } else { section.text.to_string() };
-        let same = before.iter().find(|e| e.addr == *addr && *e.name == name && e.weight == section.weight);
-        all.push(same.cloned().unwrap_or_else(|| {
-            let metrics = registry.endpoint(config.name.as_str(), &name);
-            metrics.weight.set(u64::from(section.weight));
-            let tls_name = section.tls.then(|| Arc::from(&*section.address));
-            Arc::new(Endpoint::new(name.into(), *addr, section.weight, tls_name, config.pool.clone(), metrics))
-        }));
+        let old = before.iter().find(|e| e.addr == *addr && *e.name == name);
+        let fits = |e: &Endpoint| !anew && e.weight == section.weight && e.tls_name.is_some() == section.tls;
+        if let Some(same) = old.filter(|e| fits(e)) {
+            all.push(Arc::clone(same));
+            continue;
+        }
+        let metrics = registry.endpoint(config.name.as_str(), &name);
+        metrics.weight.set(u64::from(section.weight));
+        let new = Endpoint::new(name.into(), *addr, section, config.pool.clone(), metrics);
+        if let Some(old) = old {
+            new.succeed(old);
+        }
+        all.push(Arc::new(new));
     }
     all
 }
@@ -81,13 +88,16 @@ async fn run(upstream: Weak<Upstream>, mut wait: Duration, resolver: Arc<Resolve
         rt::sleep(wait).await;
         let Some(strong) = upstream.upgrade() else { return };
         let (found, ttl) = addresses(&strong.config, &resolver).await;
+        if strong.is_retired() {
+            return;
+        }
         wait = ttl;
         let whole = (0..strong.config.endpoints.len()).all(|i| found.iter().any(|(index, _)| *index == i));
         if !whole {
             continue;
         }
         let before = strong.endpoints();
-        let next = endpoints(&strong.config, &found, &before, &registry);
+        let next = endpoints(&strong.config, &found, (&before, false), &registry);
         if next.len() != before.len() || next.iter().zip(before.iter()).any(|(a, b)| a.id != b.id) {
             tracing::info!(upstream = %strong.name, endpoints = next.len(), "addresses changed");
             strong.endpoints.store(Arc::new(next));
