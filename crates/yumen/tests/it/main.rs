@@ -3,5 +3,28 @@
 
 mod gateway;
 
+#[cfg(unix)]
+mod authority;
+#[cfg(unix)]
+mod ends;
+#[cfg(unix)]
+mod nginx;
+#[cfg(unix)]
+mod site;
+
+#[cfg(unix)]
+mod balance;
+#[cfg(unix)]
+mod drain;
+#[cfg(unix)]
+mod endpoint_tls;
+#[cfg(unix)]
+mod middleware;
+#[cfg(unix)]
+mod passthrough;
+#[cfg(unix)]
+mod reload;
 mod run;
+#[cfg(unix)]
+mod tls;
 mod wire;

@@ -1,0 +1,121 @@
+//! What SIGTERM does to those who are connected.
+
+use std::net::TcpStream;
+
+use crate::ends::{Client, End, Gate, Manner, Origin, accept, field, listen};
+use crate::gateway::{text, until};
+use crate::site::Site;
+
+/// A gateway with an HTTP listener `web` and a TCP listener `raw`.
+fn config(origin: &Origin, raw: std::net::SocketAddr, drain: &str) -> String {
+    format!(
+        "runtime: {{ drain_timeout: {drain} }}\n\
+         listeners:\n  web: {{ bind: \"127.0.0.1:0\" }}\n  \
+         raw: {{ bind: \"127.0.0.1:0\", protocol: tcp, upstream: raw }}\n\
+         routes: {{ all: {{ upstream: up }} }}\n\
+         upstreams:\n  up: {{ endpoints: [\"{}\"] }}\n  raw: {{ endpoints: [\"{raw}\"] }}\n",
+        origin.addr
+    )
+}
+
+/// A request whose answer has come by half.
+fn half_answered(site: &Site, origin: &Origin, gate: &Gate) -> (Client, String) {
+    origin.set(Manner::Halts("0123456789".into(), gate.clone()));
+    let mut client = Client::connect(site.addr("web"));
+    client.ask("GET", "/slow", "");
+    let head = client.head();
+    assert_eq!(client.exactly(5), b"01234");
+    origin.set(Manner::Says(200, "quick".into()));
+    (client, head)
+}
+
+#[test]
+fn sigterm_closes_listeners_and_lets_everyone_finish() {
+    let origin = Origin::named("quick");
+    let (raw, at) = listen();
+    let mut site = Site::start(&config(&origin, at, "60s"));
+    let addr = site.addr("web");
+    let mut rest = Client::connect(addr);
+    assert!(!rest.get("/").closes());
+    let gate = Gate::default();
+    let (mut slow, _) = half_answered(&site, &origin, &gate);
+    let mut near = Client::connect(site.addr("raw"));
+    near.send(b"up");
+    let mut far = accept(&raw);
+    assert_eq!(far.exactly(2), b"up");
+
+    site.signal("-TERM");
+    until("the drain", || (site.status()["state"] == "draining").then_some(()));
+    // Told with the next answer, then closed.
+    let last = rest.get("/");
+    assert_eq!((last.status, last.closes()), (200, true), "{}", last.head);
+    assert_eq!(rest.rest(), (Vec::new(), End::Closed));
+    until("the listener to be closed", || TcpStream::connect(addr).is_err().then_some(()));
+    let shown = text(&site.command("status"));
+    assert!(shown.contains(": draining") && shown.contains(&format!("draining {addr} 1 connections")), "{shown}");
+    assert!(site.ask("GET /readyz").unwrap().starts_with("HTTP/1.1 503"));
+    assert!(site.ask("GET /healthz").unwrap().starts_with("HTTP/1.1 200"));
+    let reload = site.command("reload");
+    assert_eq!((reload.status.code(), text(&reload).contains("stopping")), (Some(1), true), "{}", text(&reload));
+
+    near.send(b"more");
+    assert_eq!(far.exactly(4), b"more");
+    drop((near, far));
+    gate.open();
+    assert_eq!(slow.exactly(5), b"56789");
+    assert_eq!(slow.rest(), (Vec::new(), End::Closed));
+    assert_eq!(site.end().code(), Some(0));
+    assert!(site.log().contains("all connections have ended"), "{}", site.log());
+    assert!(site.access().iter().all(|line| line["reason"].is_null()), "{:?}", site.access());
+}
+
+#[test]
+fn idle_client_that_asks_nothing_does_not_hold_up_the_end() {
+    let origin = Origin::named("quick");
+    let mut site = Site::start(&config(&origin, origin.addr, "60s"));
+    let mut rest = Client::connect(site.addr("web"));
+    rest.get("/");
+    let mut silent = Client::connect(site.addr("web"));
+    until("both", || (site.status()["listeners"].to_string().contains("\"connections\":2")).then_some(()));
+    site.signal("-TERM");
+    assert_eq!(site.end().code(), Some(0));
+    assert_eq!((rest.rest().1, silent.rest().1), (End::Closed, End::Closed));
+}
+
+#[test]
+fn what_does_not_finish_in_time_is_cut_off_and_seen_to_be() {
+    let origin = Origin::named("quick");
+    let (raw, at) = listen();
+    let mut site = Site::start(&config(&origin, at, "500ms"));
+    let gate = Gate::default();
+    let (mut slow, head) = half_answered(&site, &origin, &gate);
+    assert_eq!(field(&head, "content-length").as_deref(), Some("10"));
+    let mut near = Client::connect(site.addr("raw"));
+    near.send(b"up");
+    let mut far = accept(&raw);
+    assert_eq!(far.exactly(2), b"up");
+    site.signal("-TERM");
+    assert_eq!(site.end().code(), Some(0));
+    assert!(site.log().contains("the drain timeout passed"), "{}", site.log());
+    // Nobody may take what he has for the whole.
+    assert_eq!(slow.rest(), (Vec::new(), End::Reset));
+    assert_eq!((near.rest().1, far.rest().1), (End::Reset, End::Reset));
+    for path in [Some("/slow"), None] {
+        let line = site.wait_access(|line| line["path"].as_str() == path);
+        assert_eq!((&line["reason"], &line["side"]), (&"draining".into(), &"us".into()), "{line}");
+    }
+    gate.open();
+}
+
+#[test]
+fn second_signal_ends_it_at_once() {
+    let origin = Origin::named("quick");
+    let mut site = Site::start(&config(&origin, origin.addr, "1h"));
+    let gate = Gate::default();
+    let _slow = half_answered(&site, &origin, &gate);
+    site.signal("-TERM");
+    until("the drain", || (site.status()["state"] == "draining").then_some(()));
+    site.signal("-TERM");
+    assert_eq!(site.end().code(), Some(0));
+    gate.open();
+}
