@@ -112,16 +112,9 @@ pub(super) async fn run(
     };
     // What a client sends behind CONNECT is meant for the tunnel it hopes for, and is no request.
     let tunnelled = form == TargetForm::Authority;
-    let close = !keep_alive || last || unknowable || over || tunnelled;
+    let close = !keep_alive || last || cut.is_draining() || unknowable || over || tunnelled;
     let manner = manner(version, answer::is_head(exchange.method.as_ref()), close, listener.config.timeouts.write_idle);
-    let written = {
-        let mut write = std::pin::pin!(answer::write(link, &worker.local, &mut exchange, response, manner));
-        std::future::poll_fn(|cx| match write.as_mut().poll(cx) {
-            Poll::Pending => cut.poll(cx).map(Err),
-            written => written,
-        })
-        .await
-    };
+    let written = deliver(link, worker, &mut exchange, response, (manner, cut)).await;
     exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
     exchange.bytes_in = progress.received.get();
     match written {
@@ -136,14 +129,30 @@ pub(super) async fn run(
             false
         }
         Err(error) => {
-            if error.reason() == reasons::DRAINING {
-                // The client must not take what it has for the whole.
-                link.borrow().transport.set_linger_zero();
-            }
             exchange.failed(&error);
             false
         }
     }
+}
+
+/// Writes the answer, for as long as a drain gives it.
+async fn deliver(
+    link: &Shared,
+    worker: &Worker,
+    exchange: &mut Exchange,
+    response: Response,
+    (manner, mut cut): (Manner, Cut<'_>),
+) -> Result<bool, Error> {
+    let mut write = std::pin::pin!(answer::write(link, &worker.local, exchange, response, manner));
+    std::future::poll_fn(|cx| match write.as_mut().poll(cx) {
+        Poll::Pending => cut.poll(cx).map(|error| {
+            // The client must not take what it has for the whole.
+            link.borrow().transport.set_linger_zero();
+            Err(error)
+        }),
+        written => written,
+    })
+    .await
 }
 
 fn is_client_lost(error: &Error) -> bool {

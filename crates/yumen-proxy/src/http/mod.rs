@@ -82,8 +82,7 @@ pub(crate) async fn serve(
             }
         };
         served = served.saturating_add(1);
-        let last =
-            drain.is_draining() || listener.config.limits.requests_per_connection.is_some_and(|max| served >= max);
+        let last = listener.config.limits.requests_per_connection.is_some_and(|max| served >= max);
         // A reload may have come while the connection rested.
         if let Some(current) = worker.view().snapshot.listener(&conn.listener) {
             listener = current;
@@ -106,6 +105,11 @@ pub(crate) struct Cut<'a> {
 }
 
 impl Cut<'_> {
+    /// Whether the connection is asked to end behind the answer.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.is_draining()
+    }
+
     /// Ready with an error once the time is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         ready!(self.signaled.as_mut().poll(cx));

@@ -39,6 +39,12 @@ fn sigterm_closes_listeners_and_lets_everyone_finish() {
     assert!(!rest.get("/").closes());
     let gate = Gate::default();
     let (mut slow, _) = half_answered(&site, &origin, &gate);
+    let late_gate = Gate::default();
+    origin.set(Manner::Waits("late".into(), late_gate.clone()));
+    let mut late = Client::connect(addr);
+    late.ask("GET", "/late", "");
+    until("the request", || origin.last().starts_with("GET /late").then_some(()));
+    origin.set(Manner::Says(200, "quick".into()));
     let mut near = Client::connect(site.addr("raw"));
     near.send(b"up");
     let mut far = accept(&raw);
@@ -52,7 +58,7 @@ fn sigterm_closes_listeners_and_lets_everyone_finish() {
     assert_eq!(rest.rest(), (Vec::new(), End::Closed));
     until("the listener to be closed", || TcpStream::connect(addr).is_err().then_some(()));
     let shown = text(&site.command("status"));
-    assert!(shown.contains(": draining") && shown.contains(&format!("draining {addr} 1 connections")), "{shown}");
+    assert!(shown.contains(": draining") && shown.contains(&format!("draining {addr} 2 connections")), "{shown}");
     assert!(site.ask("GET /readyz").unwrap().starts_with("HTTP/1.1 503"));
     assert!(site.ask("GET /healthz").unwrap().starts_with("HTTP/1.1 200"));
     let reload = site.command("reload");
@@ -61,6 +67,10 @@ fn sigterm_closes_listeners_and_lets_everyone_finish() {
     near.send(b"more");
     assert_eq!(far.exactly(4), b"more");
     drop((near, far));
+    late_gate.open();
+    let answer = late.answer();
+    assert_eq!((answer.body.as_str(), answer.closes()), ("late", true), "an answer that begins now tells it");
+    assert_eq!(late.rest(), (Vec::new(), End::Closed));
     gate.open();
     assert_eq!(slow.exactly(5), b"56789");
     assert_eq!(slow.rest(), (Vec::new(), End::Closed));
@@ -104,6 +114,22 @@ fn what_does_not_finish_in_time_is_cut_off_and_seen_to_be() {
         let line = site.wait_access(|line| line["path"].as_str() == path);
         assert_eq!((&line["reason"], &line["side"]), (&"draining".into(), &"us".into()), "{line}");
     }
+    gate.open();
+}
+
+#[test]
+fn request_that_is_not_answered_in_time_is_answered_with_503() {
+    let gate = Gate::default();
+    let origin = Origin::start(Manner::Waits("late".into(), gate.clone()));
+    let mut site = Site::start(&config(&origin, origin.addr, "300ms"));
+    let mut client = Client::connect(site.addr("web"));
+    client.ask("GET", "/late", "");
+    until("the request", || (!origin.requests().is_empty()).then_some(()));
+    site.signal("-TERM");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.closes()), (503, true), "{}", answer.head);
+    assert!(answer.body.contains("draining"), "{}", answer.body);
+    assert_eq!(site.end().code(), Some(0));
     gate.open();
 }
 

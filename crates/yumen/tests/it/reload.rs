@@ -161,7 +161,7 @@ fn listener_is_added_and_removed() {
     gate.open();
     assert_eq!(slow.exactly(5), b"56789");
     assert_eq!(slow.rest(), (Vec::new(), End::Closed));
-    until("the end of the drain", || (stand.site.status()["draining"].to_string() == "[]").then_some(()));
+    until("the end of the drain", || (stand.site.status()["draining"] == serde_json::json!([])).then_some(()));
 }
 
 #[test]
