@@ -35,8 +35,17 @@ pub struct Span {
     pub column: u32,
     /// The column after the last.
     pub end_column: u32,
-    /// The line itself, without its end.
-    pub text: Box<str>,
+    /// The line itself, without its end; of a very long one the part around the column.
+    pub text: Arc<str>,
+    /// The column that `text` begins with; 1 unless only a part of the line is there.
+    pub text_column: u32,
+}
+
+impl Span {
+    /// A file as a whole.
+    pub fn of_file(file: Arc<str>) -> Self {
+        Self { file, line: 0, column: 0, end_column: 0, text: Arc::from(""), text_column: 1 }
+    }
 }
 
 impl fmt::Display for Span {
@@ -71,7 +80,7 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
-    /// For machines: `{severity, code, message, file, line, column, end_column, text, help, related: [{…, message}]}`.
+    /// For machines: `{severity, code, message, file, line, column, end_column, text, text_column, help, related: [{…, message}]}`.
     pub fn to_json(&self) -> Value {
         let related: Vec<_> = self.related.iter().map(|(span, note)| place(span, note)).collect();
         let mut out = place(&self.span, &self.message);
@@ -93,6 +102,7 @@ fn place(span: &Span, message: &str) -> Value {
         "column": span.column,
         "end_column": span.end_column,
         "text": &*span.text,
+        "text_column": span.text_column,
     })
 }
 
@@ -119,7 +129,7 @@ fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span, width: usize, note: &str, ma
     if span.line == 0 {
         return if note.is_empty() { Ok(()) } else { writeln!(f, "{:width$}   {}", "", Shown(note)) };
     }
-    let column = (span.column.max(1) - 1) as usize;
+    let column = span.column.saturating_sub(span.text_column.max(1)) as usize;
     let skipped = if column + 40 > WIDTH { column - 40 } else { 0 };
     let text: String = span.text.chars().skip(skipped).take(WIDTH).collect();
     let before = column - skipped;
@@ -175,10 +185,14 @@ mod tests {
 
     #[test]
     fn carets_stand_under_what_is_meant_and_escapes_never_reach_the_terminal() {
-        let span =
-            Span {
-                file: "y.yaml".into(), line: 12, column: 5, end_column: 11, text: "  - äadress: \u{1b}[31m".into()
-            };
+        let span = Span {
+            file: "y.yaml".into(),
+            line: 12,
+            column: 5,
+            end_column: 11,
+            text: "  - äadress: \u{1b}[31m".into(),
+            text_column: 1,
+        };
         let d = Diagnostic {
             severity: Severity::Error,
             code: "unknown_key",

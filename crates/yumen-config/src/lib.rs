@@ -11,6 +11,7 @@ mod reference;
 
 mod lower;
 
+mod disk;
 mod keys;
 mod yaml;
 

@@ -1,6 +1,6 @@
 //! Files, includes and the whole way from text to a [`Config`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Span};
-use crate::lower::{self, Ctx, Source};
-use crate::yaml::{self, Node};
+use crate::disk::{Unread, matching, read, same};
+use crate::lower::{self, Cover, Ctx};
+use crate::yaml::{self, Node, Place, Source};
 
-/// The largest file that is read: more than 100,000 routes need.
+/// The most that is read, all files together: more than 100,000 routes need.
 const FILE_SIZE: u64 = 64 << 20;
 /// The most files that includes may add up to.
 const FILES: usize = 1000;
@@ -37,8 +38,9 @@ pub struct Loaded {
 /// Every complaint, errors first, when there is at least one error.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Vec<Diagnostic>> {
     let mut reading = Reading::new(env);
-    let text = read(path).map_err(|e| vec![unreadable(path, e)])?;
-    reading.file(path.to_owned(), &text);
+    let text = read(path, FILE_SIZE).map_err(|e| vec![unreadable(path, e)])?;
+    reading.file(path.to_owned(), text);
+    reading.includes();
     reading.finish()
 }
 
@@ -49,160 +51,138 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
 /// As [`load`].
 pub fn parse_str(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Vec<Diagnostic>> {
     let mut reading = Reading::new(env);
-    reading.text(name, Path::new(""), text);
+    reading.text(name, Path::new(""), text.to_owned());
+    reading.includes();
     reading.finish()
 }
 
-fn unreadable(path: &Path, message: String) -> Diagnostic {
-    let file = path.display().to_string().into();
+fn unreadable(path: &Path, unread: Unread) -> Diagnostic {
     Diagnostic {
         severity: Severity::Error,
         code: "cannot_read",
-        message,
-        span: Span { file, line: 0, column: 0, end_column: 0, text: Box::default() },
-        help: None,
+        message: unread.message,
+        span: Span::of_file(path.display().to_string().into()),
+        help: Some(unread.help.to_owned()),
         related: Vec::new(),
     }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let said = |e: std::io::Error| format!("cannot read {}: {e}", path.display());
-    let size = std::fs::metadata(path).map_err(said)?.len();
-    if size > FILE_SIZE {
-        return Err(format!("{} is larger than {} MiB", path.display(), FILE_SIZE >> 20));
-    }
-    std::fs::read_to_string(path).map_err(said)
 }
 
 struct Reading<'e> {
     ctx: Ctx<'e>,
     roots: Vec<Rc<Node>>,
     files: Vec<PathBuf>,
+    /// The files by the one name each has, so that none is read twice under two.
+    seen: HashSet<PathBuf>,
+    /// Bytes that may still be read.
+    room: u64,
+    /// Patterns of files that are yet to be included.
+    wanted: VecDeque<(PathBuf, Place)>,
+    broken: Vec<Place>,
     digest: Sha256,
 }
 
 impl<'e> Reading<'e> {
     fn new(env: &'e dyn Fn(&str) -> Option<String>) -> Self {
-        Self { ctx: Ctx::new(env), roots: Vec::new(), files: Vec::new(), digest: Sha256::new() }
+        Self {
+            ctx: Ctx::new(env),
+            roots: Vec::new(),
+            files: Vec::new(),
+            seen: HashSet::new(),
+            room: FILE_SIZE,
+            wanted: VecDeque::new(),
+            broken: Vec::new(),
+            digest: Sha256::new(),
+        }
     }
 
-    fn file(&mut self, path: PathBuf, text: &str) {
+    fn file(&mut self, path: PathBuf, text: String) {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let name = path.display().to_string();
+        self.seen.insert(same(&path));
         self.files.push(path);
         self.text(&name, &folder, text);
     }
 
-    fn text(&mut self, name: &str, folder: &Path, text: &str) {
+    fn text(&mut self, name: &str, folder: &Path, text: String) {
         self.digest.update((text.len() as u64).to_be_bytes());
         self.digest.update(text.as_bytes());
-        let number = self.ctx.sources.len();
+        self.room = self.room.saturating_sub(text.len() as u64);
+        // Some editors begin a file with a mark of the byte order; it would take a column.
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        let number = u32::try_from(self.ctx.sources.len()).unwrap_or(u32::MAX);
         self.ctx.sources.push(Source::new(name, folder, text));
-        match yaml::parse(number, text) {
-            Err(broken) => match broken.help {
-                Some(help) => self.ctx.error_help(broken.place, "syntax", broken.message, help.to_owned()),
-                None => self.ctx.error(broken.place, "syntax", broken.message),
-            },
+        let Some(source) = self.ctx.sources.last() else { return };
+        match yaml::parse(number, &source.text) {
+            Err(broken) => {
+                self.broken.push(broken.place);
+                match broken.help {
+                    Some(help) => self.ctx.error_help(broken.place, "syntax", broken.message, help),
+                    None => self.ctx.error(broken.place, "syntax", broken.message),
+                }
+            }
             Ok(None) => {}
             Ok(Some(root)) => {
-                let includes = lower::includes(&self.ctx, &root);
+                self.wanted.extend(lower::includes(&self.ctx, &root));
                 self.roots.push(root);
-                for (pattern, place) in includes {
-                    self.include(&pattern, place);
-                }
             }
         }
     }
 
-    fn include(&mut self, pattern: &Path, place: yaml::Place) {
+    /// Reads what is included, and what that includes.
+    fn includes(&mut self) {
+        while let Some((pattern, place)) = self.wanted.pop_front() {
+            self.include(&pattern, place);
+        }
+    }
+
+    fn include(&mut self, pattern: &Path, place: Place) {
         let found = match matching(pattern) {
             Ok(found) => found,
             Err(e) => {
-                self.ctx.error(place, "cannot_read", format!("cannot read {}: {e}", pattern.display()));
-                return;
+                let help = "the folder of an `include` is relative to the file it stands in";
+                let message = format!("cannot read {}: {e}", pattern.display());
+                return self.ctx.error_help(place, "cannot_read", message, help);
             }
         };
         if found.is_empty() {
-            let help = "an include that matches no file has no effect";
+            let help = "an include that matches no file has no effect; files that begin with a dot are left out";
             self.ctx.warn(place, "no_effect", format!("no file matches {}", pattern.display()), help);
         }
         for path in found {
             // A file that includes itself, or is included twice, is read once.
-            if self.files.contains(&path) {
+            if self.seen.contains(&same(&path)) {
                 continue;
             }
             if self.files.len() >= FILES {
-                self.ctx.error(place, "too_many_files", format!("more than {FILES} files are included"));
-                return;
+                let help = "is one of the patterns wider than it should be?";
+                return self.ctx.error_help(place, "too_many_files", format!("more than {FILES} files"), help);
             }
-            match read(&path) {
-                Ok(text) => self.file(path, &text),
-                Err(e) => self.ctx.error(place, "cannot_read", e),
+            match read(&path, self.room) {
+                Ok(text) => self.file(path, text),
+                Err(unread) => self.ctx.error_help(place, "cannot_read", unread.message, unread.help),
             }
         }
     }
 
     fn finish(self) -> Result<Loaded, Vec<Diagnostic>> {
         let config = lower::lower(&self.ctx, &self.roots);
-        let all = self.ctx.take();
-        if all.iter().any(|d| d.severity == Severity::Error) {
-            // A text that is broken reads as empty; what is missing then is not the mistake.
-            let syntax = all.iter().any(|d| d.code == "syntax");
-            return Err(all.into_iter().filter(|d| !syntax || d.code == "syntax").collect());
+        let mut cover = Cover::default();
+        if self.ctx.has_complaints() || self.ctx.names_files() {
+            cover = Cover::of(&self.roots);
+            for place in &self.broken {
+                self.ctx.sources.get(place.file as usize).into_iter().for_each(|s| cover.add_broken(s, *place));
+            }
+        }
+        let all = self.ctx.take(&cover);
+        if all.iter().any(Diagnostic::is_error) {
+            // What a part that could not be read would have held is missing everywhere else, which is not the mistake.
+            let incomplete = all.iter().any(|d| ["syntax", "cannot_read", "too_many_files"].contains(&d.code));
+            let follows = |d: &Diagnostic| ["unknown_name", "unused", "no_listener", "no_route"].contains(&d.code);
+            return Err(all.into_iter().filter(|d| !(incomplete && follows(d))).collect());
         }
         let digest = self.digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Loaded { config, warnings: all, files: self.files, digest, places: self.ctx.files() })
+        Ok(Loaded { config, warnings: all, files: self.files, digest, places: self.ctx.files(&cover) })
     }
-}
-
-/// The files of a pattern with `*` and `?` in its last part, sorted; the file itself without them.
-fn matching(pattern: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let Some(last) = pattern.file_name().and_then(|n| n.to_str()).filter(|n| n.contains(['*', '?'])) else {
-        return Ok(vec![pattern.to_owned()]);
-    };
-    let folder = pattern.parent().unwrap_or(Path::new(""));
-    let folder_or_here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder_or_here)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if let Some(name) = name.to_str()
-            && fits(last.as_bytes(), name.as_bytes())
-            && !name.starts_with('.')
-            && entry.path().is_file()
-        {
-            found.push(folder.join(name));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Whether a name fits a pattern; linear in both, by going back to the last `*` only.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(&byte) = name.get(n) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(&c) if c == b'?' || c == byte => {
-                p += 1;
-                n += 1;
-            }
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    p = at + 1;
-                    n = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(p..).is_some_and(|rest| rest.iter().all(|b| *b == b'*'))
 }
 
 #[cfg(test)]

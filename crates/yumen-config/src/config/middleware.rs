@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Access, MiddlewareName, Secret};
+use super::{Access, MiddlewareName, Secret, Text};
 
 /// A step on the way of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub enum MiddlewareKind {
     /// Answers with a redirect.
     Redirect {
         /// The value of `Location`; `{scheme}`, `{host}`, `{path}` and `{query}` are replaced.
-        to: String,
+        to: Text,
         /// The status; default 308.
         status: u16,
     },
@@ -47,11 +47,11 @@ pub enum MiddlewareKind {
         /// The status; default 200.
         status: u16,
         /// The body; default empty.
-        body: String,
+        body: Text,
         /// Its type; default `text/plain; charset=utf-8`.
-        content_type: String,
+        content_type: Text,
         /// More fields.
-        headers: Vec<(String, String)>,
+        headers: Vec<(String, Text)>,
     },
     /// Refuses request bodies of more than so many bytes with 413.
     BodyLimit(u64),
@@ -64,7 +64,7 @@ pub enum MiddlewareKind {
         /// Lines of such a file, each `name:hash`.
         users: Vec<Secret>,
         /// What the client is told the password is for; default `yumen`.
-        realm: String,
+        realm: Text,
     },
     /// Ends requests that take longer with 504.
     Timeout(Duration),
@@ -118,9 +118,9 @@ pub enum Accept {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldEdits {
     /// Fields that are replaced, or added where missing.
-    pub set: Vec<(String, String)>,
+    pub set: Vec<(String, Text)>,
     /// Fields that are added beside those there.
-    pub add: Vec<(String, String)>,
+    pub add: Vec<(String, Text)>,
     /// Fields that are removed.
     pub remove: Vec<String>,
 }
@@ -133,8 +133,8 @@ pub enum Rewrite {
     /// What matches is replaced, once.
     Regex {
         /// The expression.
-        regex: String,
+        regex: Text,
         /// What is put in its place; `$1` or `${name}` stand for groups.
-        replace: String,
+        replace: Text,
     },
 }

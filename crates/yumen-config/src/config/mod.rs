@@ -21,7 +21,8 @@ pub use middleware::{Accept, FieldEdits, Middleware, MiddlewareKind, Rewrite};
 pub use names::{ListenerName, MiddlewareName, RouteName, UpstreamName};
 pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
 pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteTimeouts};
-pub use secret::Secret;
+pub(crate) use secret::is_htpasswd_hash;
+pub use secret::{Secret, Text};
 pub use upstream::{Balance, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamTimeouts, UpstreamTls};
 
 /// A whole configuration, valid and complete.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ListenerName, Middleware, RouteName, UpstreamName};
+use super::{ListenerName, Middleware, RouteName, Text, UpstreamName};
 
 /// A rule that takes requests to an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,9 +121,9 @@ pub struct FieldMatch {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FieldTest {
     /// Its value is this.
-    Equals(Box<str>),
+    Equals(Text),
     /// Its value matches this, anywhere unless it is anchored.
-    Regex(Box<str>),
+    Regex(Text),
     /// It is there.
     Present,
     /// It is not there.

@@ -1,4 +1,7 @@
 //! Values that must not appear in logs, dumps or diagnostics.
+//!
+//! Two kinds: a [`Secret`] is one by its key; a [`Text`] is of a key that takes any text, and is one when the environment
+//! had a part in it, as in `Authorization: "Bearer ${TOKEN}"`.
 
 use std::fmt;
 use std::io;
@@ -37,5 +40,56 @@ impl fmt::Debug for Secret {
             Self::Literal(_) => f.write_str("Secret(***)"),
             Self::File(path) => write!(f, "Secret(file:{})", path.display()),
         }
+    }
+}
+
+/// Whether a line is `name:hash` with a hash of a kind that is supported.
+pub(crate) fn is_htpasswd_hash(line: &str) -> bool {
+    let hash = line.split_once(':').filter(|(name, _)| !name.is_empty()).map(|(_, hash)| hash);
+    hash.is_some_and(|h| ["$2a$", "$2b$", "$2x$", "$2y$", "$argon2"].iter().any(|known| h.starts_with(known)))
+}
+
+/// Text of any form. It is used through `Deref`; people are shown [`shown`](Self::shown).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text {
+    text: Box<str>,
+    hidden: bool,
+}
+
+impl Text {
+    /// A text that people must not be shown.
+    pub fn hidden(text: String) -> Self {
+        Self { text: text.into_boxed_str(), hidden: true }
+    }
+
+    /// The text for people: stars when it came from the environment.
+    pub fn shown(&self) -> &str {
+        if self.hidden { "***" } else { &self.text }
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self { text: text.into_boxed_str(), hidden: false }
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self { text: text.into(), hidden: false }
+    }
+}
+
+impl std::ops::Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.hidden { f.write_str("***") } else { self.text.fmt(f) }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -55,7 +56,7 @@ pub(super) fn admin(ctx: &Ctx<'_>, listeners: &[(Listener, Place)], admin: Optio
 }
 
 /// An http listener that no route is for answers everything alike.
-pub(super) fn routeless(ctx: &Ctx<'_>, listeners: &[(Listener, Place)], routes: &[(Route, Place)]) {
+pub(super) fn routeless(ctx: &Ctx<'_>, listeners: &[(Arc<Listener>, Place)], routes: &[(Route, Place)]) {
     let used: HashSet<&ListenerName> = routes.iter().flat_map(|(route, _)| &route.listeners).collect();
     for (listener, place) in listeners.iter().filter(|(l, _)| l.protocol == Protocol::Http && !used.contains(&l.name)) {
         let message = format!(

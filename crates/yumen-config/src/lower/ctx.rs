@@ -2,40 +2,32 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::cover::Cover;
 use crate::diagnostic::{Diagnostic, Severity, Span};
-use crate::yaml::{Node, Place, Value};
+use crate::yaml::{Excerpts, Node, Place, Source, Value};
 
-/// A text and where it comes from.
-pub(crate) struct Source {
-    pub(crate) name: Arc<str>,
-    /// What relative paths in it are relative to.
-    pub(crate) folder: PathBuf,
-    lines: Vec<String>,
+/// A complaint before it is drawn.
+struct Complaint {
+    severity: Severity,
+    code: &'static str,
+    message: String,
+    place: Place,
+    help: Option<String>,
+    first: Option<Place>,
 }
-
-impl Source {
-    pub(crate) fn new(name: &str, folder: &Path, text: &str) -> Self {
-        Self { name: Arc::from(name), folder: folder.to_owned(), lines: text.lines().map(str::to_owned).collect() }
-    }
-}
-
-/// What makes a complaint the same as another: file, line, column and message.
-type Made = (Arc<str>, u32, u32, String);
 
 /// Collects complaints while the tree is read.
 pub(crate) struct Ctx<'a> {
     pub(crate) sources: Vec<Source>,
-    pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
-    complaints: RefCell<Vec<Diagnostic>>,
-    /// The complaints by place and message; a generated file can have a hundred thousand.
-    made: RefCell<HashSet<Made>>,
-    /// Where secrets stand: an excerpt of such a line shows stars.
-    secrets: RefCell<Vec<Span>>,
-    /// Files that the configuration names, and where.
-    files: RefCell<BTreeMap<PathBuf, Span>>,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    complaints: RefCell<Vec<Complaint>>,
+    /// What was complained about where; a generated file can have a hundred thousand complaints.
+    made: RefCell<HashSet<(Place, Box<str>)>>,
+    /// Files that the configuration names, and where it does first.
+    files: RefCell<BTreeMap<PathBuf, Place>>,
 }
 
 impl<'a> Ctx<'a> {
@@ -45,102 +37,114 @@ impl<'a> Ctx<'a> {
             env,
             complaints: RefCell::default(),
             made: RefCell::default(),
-            secrets: RefCell::default(),
             files: RefCell::default(),
         }
     }
 
-    pub(crate) fn push(&self, diagnostic: Diagnostic) {
-        let span = &diagnostic.span;
-        let place = (Arc::clone(&span.file), span.line, span.column, diagnostic.message.clone());
+    fn push(&self, complaint: Complaint) {
         // An alias is read as often as it is used, but complained about once.
-        if self.made.borrow_mut().insert(place) {
-            self.complaints.borrow_mut().push(diagnostic);
+        if self.made.borrow_mut().insert((complaint.place, complaint.message.as_str().into())) {
+            self.complaints.borrow_mut().push(complaint);
         }
     }
 
     pub(crate) fn error(&self, place: Place, code: &'static str, message: impl Into<String>) {
-        self.push(self.at(place, code, message));
+        let message = message.into();
+        self.push(Complaint { severity: Severity::Error, code, message, place, help: None, first: None });
     }
 
-    pub(crate) fn error_help(&self, place: Place, code: &'static str, message: impl Into<String>, help: String) {
-        let mut diagnostic = self.at(place, code, message);
-        diagnostic.help = Some(help);
-        self.push(diagnostic);
+    pub(crate) fn error_help(
+        &self,
+        place: Place,
+        code: &'static str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let (message, help) = (message.into(), Some(help.into()));
+        self.push(Complaint { severity: Severity::Error, code, message, place, help, first: None });
     }
 
     pub(crate) fn warn(&self, place: Place, code: &'static str, message: impl Into<String>, help: &str) {
-        let mut diagnostic = self.at(place, code, message);
-        diagnostic.help = Some(help.to_owned());
-        diagnostic.severity = Severity::Warning;
-        self.push(diagnostic);
+        let (message, help) = (message.into(), Some(help.to_owned()));
+        self.push(Complaint { severity: Severity::Warning, code, message, place, help, first: None });
     }
 
     /// A complaint about two places.
     pub(crate) fn clash(&self, place: Place, code: &'static str, message: impl Into<String>, first: Place, help: &str) {
-        let mut diagnostic = self.at(place, code, message);
-        diagnostic.help = Some(help.to_owned());
-        diagnostic.related.push((self.span(first), "first here".to_owned()));
-        self.push(diagnostic);
+        let (message, help) = (message.into(), Some(help.to_owned()));
+        self.push(Complaint { severity: Severity::Error, code, message, place, help, first: Some(first) });
     }
 
-    fn span(&self, place: Place) -> Span {
-        let source = self.sources.get(place.file);
-        let line = source.and_then(|s| s.lines.get(place.line.wrapping_sub(1)));
-        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Span {
-            file: source.map_or_else(|| Arc::from("?"), |s| Arc::clone(&s.name)),
-            line: narrow(place.line),
-            column: narrow(place.column),
-            end_column: narrow(place.end),
-            text: line.map_or_else(Box::default, |l| l.as_str().into()),
-        }
+    /// As [`clash`](Self::clash), for what does no harm.
+    pub(crate) fn twice(&self, place: Place, message: impl Into<String>, first: Place) {
+        let (message, help) = (message.into(), Some("keep one of them".to_owned()));
+        let (severity, code) = (Severity::Warning, "duplicate_value");
+        self.push(Complaint { severity, code, message, place, help, first: Some(first) });
     }
 
-    fn at(&self, place: Place, code: &'static str, message: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            severity: Severity::Error,
-            code,
-            message: message.into(),
-            span: self.span(place),
-            help: None,
-            related: Vec::new(),
-        }
-    }
-
-    /// The complaints so far, errors first, in the order of the text.
-    pub(crate) fn take(&self) -> Vec<Diagnostic> {
+    /// The complaints so far, errors first, in the order of the text. `cover` says what must not be seen of it.
+    pub(crate) fn take(&self, cover: &Cover) -> Vec<Diagnostic> {
         let mut all = self.complaints.take();
-        let secrets = self.secrets.borrow();
-        for span in
-            all.iter_mut().flat_map(|d| std::iter::once(&mut d.span).chain(d.related.iter_mut().map(|r| &mut r.0)))
-        {
-            for secret in secrets.iter().filter(|s| s.file == span.file && s.line == span.line) {
-                let hidden = secret.column as usize - 1..secret.end_column as usize - 1;
-                let star = |(i, c)| if hidden.contains(&i) { '*' } else { c };
-                span.text = span.text.chars().enumerate().map(star).collect();
-            }
+        all.sort_by_key(|c| (c.severity, c.place.file, c.place.line, c.place.column));
+        let mut excerpts = Excerpts::default();
+        let draw = |complaint: Complaint| Diagnostic {
+            severity: complaint.severity,
+            code: complaint.code,
+            message: complaint.message,
+            help: complaint.help,
+            related: complaint
+                .first
+                .map(|first| (self.span(first, cover, &mut excerpts), "first here".to_owned()))
+                .into_iter()
+                .collect(),
+            span: self.span(complaint.place, cover, &mut excerpts),
+        };
+        all.into_iter().map(draw).collect()
+    }
+
+    fn span(&self, place: Place, cover: &Cover, excerpts: &mut Excerpts) -> Span {
+        let Some(source) = self.sources.get(place.file as usize) else {
+            return Span::of_file(Arc::from("?"));
+        };
+        let hidden = |line: &str| cover.mask(place.file, place.line, line);
+        let (text, text_column) =
+            excerpts.around((place.file, place.line), source.line(place.line), place.column, &hidden);
+        Span {
+            file: Arc::clone(&source.name),
+            line: place.line,
+            column: place.column,
+            end_column: place.end,
+            text,
+            text_column,
         }
-        let file = |d: &Diagnostic| self.sources.iter().position(|s| s.name == d.span.file);
-        all.sort_by_key(|d| (d.severity, file(d), d.span.line, d.span.column));
-        all
     }
 
     /// A path as it is meant: relative to the file it stands in.
     pub(crate) fn resolve(&self, place: Place, path: &str) -> PathBuf {
-        let path = self.sources.get(place.file).map_or_else(|| PathBuf::from(path), |s| s.folder.join(path));
-        self.files.borrow_mut().entry(path.clone()).or_insert_with(|| self.span(place));
+        self.sources.get(place.file as usize).map_or_else(|| PathBuf::from(path), |s| s.folder.join(path))
+    }
+
+    /// As [`resolve`](Self::resolve), for a file that should be there when the configuration is used.
+    pub(crate) fn name_file(&self, place: Place, path: &str) -> PathBuf {
+        let path = self.resolve(place, path);
+        self.files.borrow_mut().entry(path.clone()).or_insert(place);
         path
     }
 
     /// The files that were named, each with its first place.
-    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Span> {
-        self.files.take()
+    pub(crate) fn files(&self, cover: &Cover) -> BTreeMap<PathBuf, Span> {
+        let mut excerpts = Excerpts::default();
+        self.files.take().into_iter().map(|(path, at)| (path, self.span(at, cover, &mut excerpts))).collect()
     }
 
-    /// Keeps what stands here out of every excerpt.
-    pub(crate) fn hide(&self, place: Place) {
-        self.secrets.borrow_mut().push(self.span(place));
+    /// Whether there was anything to complain about so far.
+    pub(crate) fn has_complaints(&self) -> bool {
+        !self.complaints.borrow().is_empty()
+    }
+
+    /// Whether the configuration names files.
+    pub(crate) fn names_files(&self) -> bool {
+        !self.files.borrow().is_empty()
     }
 
     /// The text of a node with the environment filled in; complains when it is not text.
@@ -164,12 +168,8 @@ impl<'a> Ctx<'a> {
                 rest = after;
             } else if let Some(after) = after.strip_prefix('{') {
                 let Some((inside, after)) = after.split_once('}') else {
-                    self.error_help(
-                        node.place,
-                        "bad_reference",
-                        "`${` without its `}`",
-                        "write `$$` for a dollar sign".to_owned(),
-                    );
+                    let help = "write `$$` for a dollar sign";
+                    self.error_help(node.place, "bad_reference", "`${` without its `}`", help);
                     return None;
                 };
                 out.push_str(&self.reference(node, inside)?);
@@ -185,8 +185,8 @@ impl<'a> Ctx<'a> {
 
     fn reference(&self, node: &Node, inside: &str) -> Option<String> {
         if inside.starts_with("file:") {
-            let help = "only `users` of basic_auth take a file reference; other keys take `${NAME}`";
-            self.error_help(node.place, "bad_reference", "`${file:…}` is for secrets only", help.to_owned());
+            let help = "only `users` of basic_auth take one, as the whole value; other keys take `${NAME}`";
+            self.error_help(node.place, "bad_reference", "`${file:…}` is for secrets only", help);
             return None;
         }
         let (name, default) = match inside.split_once(":-") {
@@ -194,8 +194,10 @@ impl<'a> Ctx<'a> {
             None => (inside, None),
         };
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            let help = "write `${NAME}` or `${NAME:-default}`, and `$$` for a dollar sign".to_owned();
-            self.error_help(node.place, "bad_reference", format!("`{name}` is not a name of a variable"), help);
+            // What stands there is not named: in a secret it would be a part of it.
+            let help = "write `${NAME}` or `${NAME:-default}`, and `$$` for a dollar sign";
+            let message = "this is not the name of a variable: it has letters, digits and `_`";
+            self.error_help(node.place, "bad_reference", message, help);
             return None;
         }
         // As in a shell, `:-` also stands in for a variable that is empty.
@@ -207,4 +209,17 @@ impl<'a> Ctx<'a> {
         }
         value
     }
+}
+
+/// Whether a text takes something from the environment, which nobody may be shown.
+pub(crate) fn is_from_environment(node: &Node) -> bool {
+    let mut rest = node.written();
+    while let Some((_, after)) = rest.split_once('$') {
+        match after.strip_prefix('$') {
+            Some(after) => rest = after,
+            None if after.starts_with('{') => return true,
+            None => rest = after,
+        }
+    }
+    false
 }

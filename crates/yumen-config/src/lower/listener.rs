@@ -1,5 +1,7 @@
 //! A listener.
 
+use std::collections::HashMap;
+
 use super::ctx::Ctx;
 use super::section::Section;
 use super::{names, value};
@@ -11,7 +13,7 @@ use crate::keys;
 use crate::yaml::{Name, Node};
 
 /// Reads a listener; `upstreams` are the names there are.
-pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Known) -> Option<Listener> {
+pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Known<'_>) -> Option<Listener> {
     let bind = section.need("bind", |ctx, node| value::each(ctx, node, value::address));
     if let (Some(bind), Some(node)) = (&bind, section.get("bind"))
         && bind.is_empty()
@@ -22,7 +24,8 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
     protocol_fits(section, protocol);
     let sni = sni(section, upstreams);
     let upstream = section.read("upstream", |ctx, node| upstreams.find(ctx, node)).map(|n| UpstreamName::from(&*n));
-    if protocol == Protocol::Tcp && section.get("upstream").is_none() {
+    let absent = |key| section.get(key).is_none() && !section.was_meant(key);
+    if protocol == Protocol::Tcp && absent("upstream") {
         let help = "add `upstream: NAME`".to_owned();
         section.ctx.error_help(
             section.place,
@@ -31,7 +34,7 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
             help,
         );
     }
-    if protocol == Protocol::TlsPassthrough && section.get("upstream").is_none() && section.get("sni").is_none() {
+    if protocol == Protocol::TlsPassthrough && absent("upstream") && absent("sni") {
         let help = "add `sni: {HOST: NAME}` or `upstream: NAME`".to_owned();
         let message = format!("tls_passthrough listener `{name}` leads nowhere");
         section.ctx.error_help(section.place, "missing_upstream", message, help);
@@ -72,8 +75,8 @@ fn protocol_fits(section: &Section<'_>, protocol: Protocol) {
         Protocol::Tcp => &["sni", "forwarded", "absolute_form", "default_status"],
         Protocol::TlsPassthrough => &["tls", "forwarded", "absolute_form", "default_status"],
     };
-    for name in section.names().filter(|name| refused.contains(&name.text.as_str())) {
-        let help = match name.text.as_str() {
+    for name in section.names().filter(|name| refused.contains(&&*name.text)) {
+        let help = match &*name.text {
             "upstream" => "give the upstream to a route instead",
             "sni" => "`sni` is for `protocol: tls_passthrough`",
             "tls" => "TLS is not ended here; use `protocol: tcp` to end it",
@@ -88,7 +91,7 @@ fn protocol_fits(section: &Section<'_>, protocol: Protocol) {
     let times_of_http = ["head", "body_idle", "min_body_rate"];
     for (key, names) in [("limits", &of_http[..]), ("timeouts", &times_of_http[..])] {
         for (name, _) in section.map(key) {
-            if names.contains(&name.text.as_str()) {
+            if names.contains(&&*name.text) {
                 misfit(section.ctx, name, protocol, "it is for `protocol: http`");
             }
         }
@@ -100,8 +103,9 @@ fn misfit(ctx: &Ctx<'_>, name: &Name, protocol: Protocol, help: &str) {
     ctx.error_help(name.place, "wrong_protocol", message, help.to_owned());
 }
 
-fn sni(section: &Section<'_>, upstreams: &names::Known) -> Vec<(HostPattern, UpstreamName)> {
+fn sni(section: &Section<'_>, upstreams: &names::Known<'_>) -> Vec<(HostPattern, UpstreamName)> {
     let mut all: Vec<(HostPattern, UpstreamName)> = Vec::new();
+    let mut first = HashMap::new();
     for (name, node) in section.map("sni") {
         let upstream = upstreams.find(section.ctx, node);
         let Some(host) = value::parse_host_pattern(&name.text) else {
@@ -110,8 +114,9 @@ fn sni(section: &Section<'_>, upstreams: &names::Known) -> Vec<(HostPattern, Ups
             section.ctx.error_help(name.place, "bad_value", message, help);
             continue;
         };
-        if all.iter().any(|(other, _)| *other == host) {
-            section.ctx.error(name.place, "duplicate_key", format!("the server name `{host}` is there twice"));
+        if let Some(before) = first.insert(host.clone(), name.place) {
+            let message = format!("the server name `{host}` is there twice");
+            section.ctx.clash(name.place, "duplicate_key", message, before, "keep one of them");
         } else if let Some(upstream) = upstream {
             all.push((host, UpstreamName::from(&*upstream)));
         }
@@ -141,7 +146,7 @@ fn alpn(ctx: &Ctx<'_>, node: &Node, protocol: Protocol) -> Option<String> {
     let text = ctx.text(node)?;
     // A client would be told yes and then not be understood.
     if protocol == Protocol::Http && text != "http/1.1" {
-        let message = format!("an http listener does not speak `{text}`");
+        let message = format!("an http listener does not speak {}", value::found(node));
         ctx.error_help(node.place, "bad_value", message, "`http/1.1` is possible here".to_owned());
         return None;
     }
@@ -200,12 +205,12 @@ fn forwarded(section: &Section<'_>) -> Forwarded {
         value::one_of(ctx, node, &words)
     };
     Forwarded {
-        trust: section.list("trust", value::cidr),
+        trust: section.set("trust", value::cidr),
         emit: section.read("emit", emit).unwrap_or_default(),
         via: section.limit("via", Forwarded::default().via, value::field_name),
     }
 }
 
 pub(super) fn access(section: &Section<'_>) -> Access {
-    Access { allow: section.list("allow", value::cidr), deny: section.list("deny", value::cidr) }
+    Access { allow: section.some("allow", value::cidr), deny: section.set("deny", value::cidr) }
 }

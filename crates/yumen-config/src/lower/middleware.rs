@@ -1,13 +1,13 @@
 //! A middleware, named or written in its route.
 
-use super::ctx::Ctx;
+use super::ctx::{Ctx, is_from_environment};
 use super::listener;
 use super::nearest;
 use super::section::Section;
 use super::value;
-use crate::config::{Accept, FieldEdits, Middleware, MiddlewareKind, MiddlewareName, Rewrite};
+use crate::config::{Accept, FieldEdits, Middleware, MiddlewareKind, MiddlewareName, Rewrite, Text};
 use crate::keys::{self, EDITS, MIDDLEWARE};
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 
 /// Reads a middleware; one without a name is written in the route `route`.
 pub(super) fn middleware(ctx: &Ctx<'_>, node: &Node, name: Result<&str, &str>) -> Option<Middleware> {
@@ -82,7 +82,7 @@ fn headers(section: &Section<'_>) -> MiddlewareKind {
 
 fn respond(section: &Section<'_>) -> MiddlewareKind {
     let status = section.read("status", value::status).unwrap_or(200);
-    let body = section.read("body", value::text).unwrap_or_default();
+    let body = section.read("body", value::text).unwrap_or_else(|| Text::from(""));
     if let (Some((name, _)), 204 | 205 | 304) = (section.entry("body"), status) {
         let message = format!("an answer with status {status} has no body");
         section.ctx.error_help(name.place, "conflict", message, "remove `body`, or use another status".to_owned());
@@ -91,19 +91,23 @@ fn respond(section: &Section<'_>) -> MiddlewareKind {
     MiddlewareKind::Respond {
         status,
         body,
-        content_type: content_type.unwrap_or_else(|| MiddlewareKind::CONTENT_TYPE.to_owned()),
+        content_type: content_type.unwrap_or_else(|| Text::from(MiddlewareKind::CONTENT_TYPE)),
         headers: fields(section, "headers"),
     }
 }
 
 /// The target of a redirect; a placeholder nobody fills in would end up in `Location` as it is.
-fn location(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+fn location(ctx: &Ctx<'_>, node: &Node) -> Option<Text> {
     let known = ["scheme", "host", "path", "query"];
     let text = value::field_value(ctx, node)?;
     let opened = text.split('{').skip(1).map(|rest| rest.split_once('}').map_or(rest, |(name, _)| name));
     for name in opened.filter(|name| !known.contains(name)) {
-        let help = nearest::among(name, known.into_iter());
-        ctx.error_help(node.place, "unknown_placeholder", format!("`{{{name}}}` stands for nothing"), help);
+        let help = value::help_for(node, Some(nearest::among(name, known.into_iter()))).unwrap_or_default();
+        let message = match is_from_environment(node) {
+            true => format!("{} has a placeholder that stands for nothing", value::found(node)),
+            false => format!("`{{{name}}}` stands for nothing"),
+        };
+        ctx.error_help(node.place, "unknown_placeholder", message, help);
     }
     Some(text)
 }
@@ -129,14 +133,14 @@ fn edits(section: &Section<'_>) -> FieldEdits {
     edits
 }
 
-fn fields(section: &Section<'_>, key: &'static str) -> Vec<(String, String)> {
+fn fields(section: &Section<'_>, key: &'static str) -> Vec<(String, Text)> {
     let mut all = Vec::new();
     for (name, node) in section.map(key) {
         if !value::is_token(&name.text) {
             let message = format!("`{}` is not the name of a header field", name.text);
             section.ctx.error(name.place, "bad_value", message);
         } else if let Some(values) = value::each(section.ctx, node, value::field_value) {
-            all.extend(values.into_iter().map(|value| (name.text.clone(), value)));
+            all.extend(values.into_iter().map(|value| (name.text.to_string(), value)));
         }
     }
     all
@@ -149,7 +153,10 @@ fn rewrite(section: &Section<'_>) -> Option<Rewrite> {
             let (regex, replace) = (section.read("regex", value::regex), section.need("replace", value::text));
             let (regex, replace) = (regex?, replace?);
             if let (Some(name), Some(node)) = (unknown_group(&regex, &replace), section.get("replace")) {
-                let message = format!("the expression has no group `{name}`");
+                let message = match is_from_environment(node) {
+                    true => "the expression has no such group".to_owned(),
+                    false => format!("the expression has no group `{name}`"),
+                };
                 let help = "groups are numbered from 1; `$$` is a dollar sign, written `$$$$` here".to_owned();
                 section.ctx.error_help(node.place, "unknown_group", message, help);
             }
@@ -190,9 +197,16 @@ fn unknown_group(regex: &str, replace: &str) -> Option<String> {
 }
 
 fn basic_auth(section: &Section<'_>) -> MiddlewareKind {
-    if section.get("file").is_none() && section.get("users").is_none() {
+    let somebody = |key| section.get(key).is_some() || section.was_meant(key);
+    if !somebody("file") && !somebody("users") {
         let help = "add `file` or `users`".to_owned();
         section.ctx.error_help(section.place, "missing_key", "basic_auth lets nobody in", help);
+    }
+    if section.get("file").is_none()
+        && let Some(node) = section.get("users")
+        && matches!(&node.value, Value::List(items) if items.is_empty())
+    {
+        section.ctx.error_help(node.place, "empty_list", "basic_auth lets nobody in", "add a user, or `file`");
     }
     let realm = |ctx: &Ctx<'_>, node: &Node| {
         let text = value::field_value(ctx, node)?;
@@ -204,6 +218,6 @@ fn basic_auth(section: &Section<'_>) -> MiddlewareKind {
     MiddlewareKind::BasicAuth {
         file: section.read("file", value::path),
         users: section.list("users", value::user),
-        realm: section.read("realm", realm).unwrap_or_else(|| MiddlewareKind::REALM.to_owned()),
+        realm: section.read("realm", realm).unwrap_or_else(|| Text::from(MiddlewareKind::REALM)),
     }
 }

@@ -2,6 +2,7 @@
 //! Every complaint is collected, so that one run shows them all.
 
 mod check;
+mod cover;
 mod ctx;
 mod listener;
 mod middleware;
@@ -17,7 +18,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub(crate) use ctx::{Ctx, Source};
+pub(crate) use cover::Cover;
+pub(crate) use ctx::Ctx;
 use names::Known;
 use section::Section;
 
@@ -28,15 +30,15 @@ use crate::yaml::{Name, Node, Place};
 /// Files named by `include`, as written, with their places.
 pub(crate) fn includes(ctx: &Ctx<'_>, root: &Node) -> Vec<(std::path::PathBuf, Place)> {
     let crate::yaml::Value::Map(entries) = &root.value else { return Vec::new() };
-    let Some((_, node)) = entries.iter().find(|(name, _)| name.text == "include") else { return Vec::new() };
-    value::each(ctx, node, |ctx, node| value::path(ctx, node).map(|p| (p, node.place))).unwrap_or_default()
+    let Some((_, node)) = entries.iter().find(|(name, _)| &*name.text == "include") else { return Vec::new() };
+    value::each(ctx, node, |ctx, node| value::pattern(ctx, node).map(|p| (p, node.place))).unwrap_or_default()
 }
 
 /// The configuration of some files; when `ctx` has errors afterwards it must not be used.
 pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
     let files: Vec<Section<'_>> = roots.iter().filter_map(|r| Section::open(ctx, r, &keys::ROOT)).collect();
     let upstream_nodes = named(ctx, &files, "upstreams");
-    let upstreams = known("upstream", &upstream_nodes);
+    let upstreams = Known::new("upstream", &upstream_nodes);
 
     let mut listeners = Vec::new();
     let listener_nodes = named(ctx, &files, "listeners");
@@ -47,14 +49,14 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
     }
     if listener_nodes.is_empty() {
         let help = "add `listeners: {web: {bind: \":8080\"}}`".to_owned();
-        let place = files.first().map_or(Place { file: 0, line: 1, column: 1, end: 2 }, |f| f.place);
+        let place = files.first().map_or(Place { file: 0, line: 1, column: 1, end: 2, last: 1 }, |f| f.place);
         ctx.error_help(place, "no_listener", "a configuration needs at least one listener", help);
     }
     check::addresses(ctx, &listeners);
     let process = process(ctx, &files);
     check::admin(ctx, &listeners, process.admin.as_ref());
-    let declared = listeners.clone();
-    let listeners = listeners.into_iter().map(|(l, _)| (l.name.clone(), Arc::new(l))).collect();
+    let listeners: Vec<_> = listeners.into_iter().map(|(l, place)| (Arc::new(l), place)).collect();
+    let by_name = listeners.iter().map(|(l, _)| (l.name.clone(), Arc::clone(l))).collect();
 
     let middleware_nodes = named(ctx, &files, "middlewares");
     let middlewares: BTreeMap<_, _> = middleware_nodes
@@ -64,10 +66,10 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         .collect();
 
     let names = route::Names {
-        listeners: &listeners,
-        listener_names: known("listener", &listener_nodes),
+        listeners: &by_name,
+        listener_names: Known::new("listener", &listener_nodes),
         middlewares: &middlewares,
-        middleware_names: known("middleware", &middleware_nodes),
+        middleware_names: Known::new("middleware", &middleware_nodes),
         upstreams: &upstreams,
     };
     let routes: Vec<_> = named(ctx, &files, "routes")
@@ -78,7 +80,7 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         })
         .collect();
     check::ties(ctx, &routes);
-    check::routeless(ctx, &declared, &routes);
+    check::routeless(ctx, &listeners, &routes);
     names.middleware_names.warn_unused(ctx);
     upstreams.warn_unused(ctx);
 
@@ -88,7 +90,7 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         .map(|u| (u.name.clone(), Arc::new(u)))
         .collect();
     Config {
-        listeners,
+        listeners: by_name,
         routes: routes.into_iter().map(|(route, _)| Arc::new(route)).collect(),
         middlewares,
         upstreams,
@@ -96,16 +98,12 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
     }
 }
 
-fn known(noun: &'static str, nodes: &[(&Name, &Node)]) -> Known {
-    Known::new(noun, nodes.iter().map(|(name, _)| (name.text.as_str(), name.place)))
-}
-
 /// The sections of the process, each in at most one file.
 fn process(ctx: &Ctx<'_>, files: &[Section<'_>]) -> Config {
     let runtime = once(ctx, files, "runtime").and_then(|f| f.sub("runtime", &keys::RUNTIME));
     let log = once(ctx, files, "log").and_then(|f| f.sub("log", &keys::LOG));
     let admin = match once(ctx, files, "admin") {
-        Some(file) if file.get("admin").is_some_and(value::is_off) => None,
+        Some(file) if file.get("admin").is_some_and(|node| value::is_off(ctx, node)) => None,
         Some(file) => file.sub("admin", &keys::ADMIN).map(|s| process::admin(&s)),
         None => Some(Admin::default()),
     };
@@ -113,7 +111,7 @@ fn process(ctx: &Ctx<'_>, files: &[Section<'_>]) -> Config {
         runtime: runtime.map_or_else(Runtime::default, |s| process::runtime(&s)),
         log: log.map_or_else(Log::default, |s| process::log(&s)),
         admin,
-        state_dir: once(ctx, files, "state_dir").and_then(|f| f.read("state_dir", value::path)),
+        state_dir: once(ctx, files, "state_dir").and_then(|f| f.read("state_dir", value::output)),
         ..Config::default()
     }
 }
@@ -138,7 +136,7 @@ fn named<'s>(ctx: &Ctx<'_>, files: &[Section<'s>], key: &'static str) -> Vec<(&'
             let help = "1 to 63 letters, digits, `-`, `_` and `.`".to_owned();
             ctx.error_help(name.place, "bad_name", format!("`{}` is not a name", name.text), help);
         }
-        match first.get(name.text.as_str()) {
+        match first.get(&*name.text) {
             Some(before) => {
                 let message = format!("`{}` is in `{key}` twice", name.text);
                 ctx.clash(name.place, "duplicate_key", message, *before, "keep one of them, or rename it");

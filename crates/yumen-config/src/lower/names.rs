@@ -1,35 +1,60 @@
 //! Names that are declared, and finding them.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{Cell, OnceCell};
+use std::collections::HashMap;
 
-use super::ctx::Ctx;
-use super::nearest;
-use crate::yaml::{Node, Place};
+use super::ctx::{Ctx, is_from_environment};
+use super::{nearest, value};
+use crate::yaml::{Name, Node, Place};
+
+/// How many complaints get the nearest name when there are many names; each costs a walk through all of them.
+const SEARCHES: u32 = 200;
 
 /// The declared names of one kind of thing, and which of them were used.
-pub(super) struct Known {
+pub(super) struct Known<'n> {
     noun: &'static str,
-    declared: BTreeMap<String, Place>,
-    used: RefCell<BTreeSet<String>>,
+    declared: HashMap<&'n str, (Place, Cell<bool>)>,
+    /// The same in order, made when somebody must be told them.
+    sorted: OnceCell<Vec<&'n str>>,
+    searches: Cell<u32>,
 }
 
-impl Known {
-    pub(super) fn new<'n>(noun: &'static str, names: impl Iterator<Item = (&'n str, Place)>) -> Self {
-        let declared = names.map(|(name, place)| (name.to_owned(), place)).collect();
-        Self { noun, declared, used: RefCell::default() }
+impl<'n> Known<'n> {
+    pub(super) fn new(noun: &'static str, names: &[(&'n Name, &'n Node)]) -> Self {
+        let declared = names.iter().map(|(name, _)| (&*name.text, (name.place, Cell::new(false)))).collect();
+        Self { noun, declared, sorted: OnceCell::new(), searches: Cell::new(0) }
     }
 
     /// The name a node holds; complains when it is not declared.
     pub(super) fn find(&self, ctx: &Ctx<'_>, node: &Node) -> Option<String> {
         let name = ctx.text(node)?;
-        if self.declared.contains_key(&name) {
-            self.used.borrow_mut().insert(name.clone());
+        if let Some((_, used)) = self.declared.get(name.as_str()) {
+            used.set(true);
             return Some(name);
         }
-        let help = nearest::among(&name, self.declared.keys().map(String::as_str));
-        ctx.error_help(node.place, "unknown_name", format!("there is no {} `{name}`", self.noun), help);
+        let message = match is_from_environment(node) {
+            true => format!("there is no {} of the name that `{}` stands for", self.noun, node.written()),
+            false => format!("there is no {} {}", self.noun, value::found(node)),
+        };
+        let help = value::help_for(node, self.nearest(&name)).unwrap_or_default();
+        ctx.error_help(node.place, "unknown_name", message, help);
         None
+    }
+
+    fn nearest(&self, name: &str) -> Option<String> {
+        self.searches.set(self.searches.get() + 1);
+        if self.searches.get() > SEARCHES && self.declared.len() > 1000 {
+            return Some(format!("declare it under `{}s`", self.noun));
+        }
+        let sorted = self.sorted.get_or_init(|| {
+            let mut all: Vec<_> = self.declared.keys().copied().collect();
+            all.sort_unstable();
+            all
+        });
+        match sorted.is_empty() {
+            true => Some(format!("there is none; declare it under `{}s`", self.noun)),
+            false => Some(nearest::among(name, sorted.iter().copied())),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -38,8 +63,7 @@ impl Known {
 
     /// Warns about names that nothing uses.
     pub(super) fn warn_unused(&self, ctx: &Ctx<'_>) {
-        let used = self.used.borrow();
-        for (name, place) in self.declared.iter().filter(|(name, _)| !used.contains(*name)) {
+        for (name, (place, _)) in self.declared.iter().filter(|(_, (_, used))| !used.get()) {
             let message = format!("{} `{name}` is not used", self.noun);
             ctx.warn(*place, "unused", message, "use it in a route or listener, or remove it");
         }

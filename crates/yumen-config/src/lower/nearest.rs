@@ -29,6 +29,8 @@ pub(super) fn word<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> Opt
     }
     let wrong = wrong.to_ascii_lowercase();
     let near = (wrong.chars().count() / 3).max(1);
+    // Words that differ more in length are farther than that anyway; this spares most of the work on many names.
+    let words = words.filter(|w| w.len().abs_diff(wrong.len()) <= near * 4);
     words.map(|w| (distance(&wrong, &w.to_ascii_lowercase()), w)).filter(|(d, _)| *d <= near).min().map(|(_, w)| w)
 }
 

@@ -13,7 +13,7 @@ pub(super) fn runtime(section: &Section<'_>) -> Runtime {
     let default = Runtime::default();
     Runtime {
         workers: match section.get("workers") {
-            Some(node) if !value::is_word(node, "auto") => section.read("workers", value::amount),
+            Some(node) if !value::is_word(section.ctx, node, "auto") => section.read("workers", value::amount),
             _ => None,
         },
         drain_timeout: section.read("drain_timeout", value::duration).unwrap_or(default.drain_timeout),
@@ -24,7 +24,7 @@ pub(super) fn runtime(section: &Section<'_>) -> Runtime {
 pub(super) fn admin(section: &Section<'_>) -> Admin {
     Admin {
         listen: section.read("listen", admin_listen).unwrap_or_else(|| Admin::default().listen),
-        token_file: section.read("token_file", value::path),
+        token_file: section.read("token_file", value::output),
     }
 }
 
@@ -45,7 +45,9 @@ fn admin_listen(ctx: &Ctx<'_>, node: &Node) -> Option<AdminListen> {
         }
         Err(_) => {
             let help = "such as `127.0.0.1:9900`, `unix:/run/yumen.sock` or `pipe:yumen`".to_owned();
-            ctx.error_help(node.place, "bad_value", format!("`{text}` is not an address for the admin endpoint"), help);
+            let message = format!("{} is not an address for the admin endpoint", value::found(node));
+            let help = value::help_for(node, Some(help)).unwrap_or_default();
+            ctx.error_help(node.place, "bad_value", message, help);
             None
         }
     }
@@ -58,7 +60,7 @@ pub(super) fn log(section: &Section<'_>) -> Log {
         value::one_of(ctx, node, &words)
     };
     let access = match section.get("access") {
-        Some(node) if value::is_off(node) => AccessLog { output: LogOutput::Off, ..AccessLog::default() },
+        Some(node) if value::is_off(section.ctx, node) => AccessLog { output: LogOutput::Off, ..AccessLog::default() },
         _ => section.sub("access", &keys::ACCESS_LOG).map(|s| access(&s)).unwrap_or_default(),
     };
     Log { level: section.read("level", level).map_or(default.level, str::to_owned), access }
@@ -68,7 +70,7 @@ fn access(section: &Section<'_>) -> AccessLog {
     let output = |ctx: &Ctx<'_>, node: &Node| match ctx.text(node)?.as_str() {
         "stdout" => Some(LogOutput::Stdout),
         "off" => Some(LogOutput::Off),
-        _ => value::path(ctx, node).map(LogOutput::File),
+        _ => value::output(ctx, node).map(LogOutput::File),
     };
     let format = |ctx: &Ctx<'_>, node: &Node| {
         value::one_of(ctx, node, &[("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)])

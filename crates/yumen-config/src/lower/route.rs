@@ -12,15 +12,15 @@ use crate::config::{
     Protocol, Retry, Route, RouteName, RouteTimeouts, UpstreamName,
 };
 use crate::keys;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Node, Place, Value};
 
 /// What a route may name.
 pub(super) struct Names<'n> {
     pub(super) listeners: &'n BTreeMap<ListenerName, Arc<Listener>>,
-    pub(super) listener_names: Known,
+    pub(super) listener_names: Known<'n>,
     pub(super) middlewares: &'n BTreeMap<MiddlewareName, Arc<Middleware>>,
-    pub(super) middleware_names: Known,
-    pub(super) upstreams: &'n Known,
+    pub(super) middleware_names: Known<'n>,
+    pub(super) upstreams: &'n Known<'n>,
 }
 
 pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Route {
@@ -28,19 +28,29 @@ pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Rou
     let middlewares = section.list("middlewares", |ctx, node| one(ctx, node, name, names));
     let upstream = section.read("upstream", |ctx, node| names.upstreams.find(ctx, node));
     let answers = middlewares.iter().any(|m| m.kind.answers());
-    if section.get("upstream").is_none() && !answers && section.get("middlewares").is_none() {
-        let help = "add `upstream: NAME`, or a `redirect` or `respond` middleware".to_owned();
-        ctx.error_help(section.place, "missing_upstream", format!("route `{name}` leads nowhere"), help);
-    } else if section.get("upstream").is_none() && !answers && !middlewares.is_empty() {
-        let help = "add `upstream: NAME`; none of its middlewares answers".to_owned();
+    let absent = |key| section.get(key).is_none() && !section.was_meant(key);
+    let help = match () {
+        () if !absent("upstream") || answers => None,
+        () if absent("middlewares") => Some("add `upstream: NAME`, or a `redirect` or `respond` middleware"),
+        // With none that could be read, it is not known whether one would have answered.
+        () if middlewares.is_empty() => None,
+        () => Some("add `upstream: NAME`; none of its middlewares answers"),
+    };
+    if let Some(help) = help {
         ctx.error_help(section.place, "missing_upstream", format!("route `{name}` leads nowhere"), help);
     }
     if let (Some((key, _)), true) = (section.entry("upstream"), answers) {
         let help = "a middleware of this route answers every request";
         ctx.warn(key.place, "no_effect", format!("no request of route `{name}` gets to its upstream"), help);
     }
+    if section.get("upstream").is_none() {
+        for (key, _) in ["timeouts", "retry"].into_iter().filter_map(|key| section.entry(key)) {
+            let help = "it is about the upstream of a route, and this one has none";
+            ctx.warn(key.place, "no_effect", format!("`{}` has no effect on route `{name}`", key.text), help);
+        }
+    }
     order(section, &middlewares);
-    let hosts = section.list("hosts", value::host_pattern);
+    let hosts = section.some("hosts", value::host_pattern);
     Route {
         name: RouteName::from(name),
         listeners: listeners(section, names),
@@ -89,7 +99,7 @@ fn listeners(section: &Section<'_>, names: &Names<'_>) -> Vec<ListenerName> {
         }
         return all;
     }
-    let mut all = section.list("listeners", |ctx, node| {
+    let mut all = section.some("listeners", |ctx, node| {
         let name = names.listener_names.find(ctx, node)?;
         if !http(&name) {
             let help =
@@ -99,7 +109,6 @@ fn listeners(section: &Section<'_>, names: &Names<'_>) -> Vec<ListenerName> {
         Some(ListenerName::from(&*name))
     });
     all.sort();
-    all.dedup();
     all
 }
 
@@ -107,10 +116,10 @@ fn matcher(section: &Section<'_>) -> Matcher {
     let field = |text: &str| value::is_token(text).then(|| text.to_ascii_lowercase());
     Matcher {
         path: section.read("path", path).unwrap_or_default(),
-        methods: section.list("methods", value::method),
+        methods: section.some("methods", value::method),
         headers: fields(section, "headers", field),
         query: fields(section, "query", |text| (!text.is_empty()).then(|| text.to_owned())),
-        source: section.list("source", value::cidr),
+        source: section.some("source", value::cidr),
     }
 }
 
@@ -124,11 +133,18 @@ fn path(ctx: &Ctx<'_>, node: &Node) -> Option<PathMatch> {
         ctx.error(node.place, "conflict", "a path is one of `exact`, `prefix`, `template` and `regex`");
         return None;
     };
-    match first.text.as_str() {
+    match &*first.text {
         "exact" => section.need("exact", value::plain_path).map(|p| PathMatch::Exact(p.into_boxed_str())),
         "prefix" => section.need("prefix", value::plain_path).map(|p| PathMatch::Prefix(p.into_boxed_str())),
         "template" => section.need("template", template).map(|p| PathMatch::Template(p.into_boxed_str())),
-        _ => section.need("regex", value::regex).map(|p| PathMatch::Regex(p.into_boxed_str())),
+        _ => {
+            let regex = section.need("regex", value::regex)?;
+            if regex.strip_prefix('^').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric())) {
+                let help = "begin it with `^/`";
+                ctx.warn(node.place, "no_effect", "every path begins with `/`, so this matches none", help);
+            }
+            Some(PathMatch::Regex(Box::from(&*regex)))
+        }
     }
 }
 
@@ -163,22 +179,36 @@ fn template(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
 
 fn fields(section: &Section<'_>, key: &'static str, read: impl Fn(&str) -> Option<String>) -> Vec<FieldMatch> {
     let mut all: Vec<FieldMatch> = Vec::new();
+    let mut first: Vec<(String, Place)> = Vec::new();
     for (name, node) in section.map(key) {
         let test = test(section.ctx, node);
-        match read(&name.text) {
-            None => section.ctx.error(name.place, "bad_value", format!("`{}` is not a name for `{key}`", name.text)),
-            Some(text) if all.iter().any(|f| *f.name == text) => {
-                section.ctx.error(name.place, "duplicate_key", format!("`{text}` is there twice"));
-            }
-            Some(text) => all.extend(test.map(|test| FieldMatch { name: text.into_boxed_str(), test })),
+        let Some(text) = read(&name.text) else {
+            let help = match key {
+                "headers" => "it has letters, digits and `-`, without a colon",
+                _ => "it is not empty",
+            };
+            section.ctx.error_help(name.place, "bad_value", format!("`{}` is not a name for `{key}`", name.text), help);
+            continue;
+        };
+        if let Some((_, before)) = first.iter().find(|(other, _)| *other == text) {
+            section.ctx.clash(
+                name.place,
+                "duplicate_key",
+                format!("`{text}` is there twice"),
+                *before,
+                "keep one of them",
+            );
+            continue;
         }
+        first.push((text.clone(), name.place));
+        all.extend(test.map(|test| FieldMatch { name: text.into_boxed_str(), test }));
     }
     all
 }
 
 fn test(ctx: &Ctx<'_>, node: &Node) -> Option<FieldTest> {
     if !matches!(node.value, Value::Map(_)) {
-        return ctx.text(node).map(|text| FieldTest::Equals(text.into_boxed_str()));
+        return value::text(ctx, node).map(FieldTest::Equals);
     }
     let section = Section::open(ctx, node, &keys::FIELD)?;
     let mut there = section.names();
@@ -186,9 +216,9 @@ fn test(ctx: &Ctx<'_>, node: &Node) -> Option<FieldTest> {
         ctx.error(node.place, "conflict", "a condition is one of `equals`, `regex`, `present` and `absent`");
         return None;
     };
-    match first.text.as_str() {
-        "equals" => section.need("equals", value::text).map(|t| FieldTest::Equals(t.into_boxed_str())),
-        "regex" => section.need("regex", value::regex).map(|t| FieldTest::Regex(t.into_boxed_str())),
+    match &*first.text {
+        "equals" => section.need("equals", value::text).map(FieldTest::Equals),
+        "regex" => section.need("regex", value::regex).map(FieldTest::Regex),
         // `present: false` is the same as `absent: true`.
         "present" => section.need("present", value::boolean).map(presence),
         _ => section.need("absent", value::boolean).map(|absent| presence(!absent)),

@@ -1,5 +1,8 @@
 //! A map with known keys, read key by key. What its table does not know is refused.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use super::ctx::Ctx;
 use super::{nearest, value};
 use crate::keys::Table;
@@ -11,17 +14,22 @@ pub(super) struct Section<'s> {
     pub(super) place: Place,
     table: &'static Table,
     entries: Vec<(&'s Name, &'s Node)>,
+    /// Keys that were meant by words that are none: what is missing then was complained about.
+    meant: Vec<&'static str>,
     blank: bool,
 }
 
 impl<'s> Section<'s> {
     /// Opens a node as a section: complains about keys that are unknown or there twice.
     pub(super) fn open(ctx: &'s Ctx<'s>, node: &'s Node, table: &'static Table) -> Option<Self> {
-        let mut entries = Vec::new();
-        for (name, node) in map(ctx, node)? {
-            if table.keys.iter().any(|key| key.name == name.text) {
+        let all = map(ctx, node)?;
+        let mut entries = Vec::with_capacity(all.len());
+        let mut meant = Vec::new();
+        for (name, node) in all {
+            if table.keys.iter().any(|key| key.name == &*name.text) {
                 // Taking it for absent would turn a half-written `tls:` into plain text.
                 if matches!(node.value, Value::Null) {
+                    meant.extend(table.keys.iter().map(|key| key.name).find(|key| **key == *name.text));
                     let help = "write a value, or remove the key to get its default".to_owned();
                     ctx.error_help(name.place, "missing_value", format!("`{}` has no value", name.text), help);
                 } else {
@@ -29,27 +37,36 @@ impl<'s> Section<'s> {
                 }
                 continue;
             }
+            meant.extend(nearest::word(&name.text, table.keys.iter().map(|key| key.name)));
             let help = nearest::among(&name.text, table.keys.iter().map(|key| key.name));
             ctx.error_help(name.place, "unknown_key", format!("unknown key `{}` in {}", name.text, table.name), help);
         }
-        Some(Self { ctx, place: node.place, table, entries, blank: is_blank(node) })
+        Some(Self { ctx, place: node.place, table, entries, meant, blank: is_blank(node) })
     }
 
     /// Opens the section under a key; one that is not there reads as empty.
     pub(super) fn sub(&self, key: &'static str, table: &'static Table) -> Option<Self> {
         match self.get(key) {
             Some(node) => Section::open(self.ctx, node, table),
-            None => Some(Section { ctx: self.ctx, place: self.place, table, entries: Vec::new(), blank: true }),
+            None => {
+                let (ctx, place) = (self.ctx, self.place);
+                Some(Section { ctx, place, table, entries: Vec::new(), meant: Vec::new(), blank: true })
+            }
         }
     }
 
     pub(super) fn entry(&self, key: &'static str) -> Option<(&'s Name, &'s Node)> {
         debug_assert!(self.table.keys.iter().any(|k| k.name == key), "{key} is not in {}", self.table.name);
-        self.entries.iter().find(|(name, _)| name.text == key).copied()
+        self.entries.iter().find(|(name, _)| &*name.text == key).copied()
     }
 
     pub(super) fn get(&self, key: &'static str) -> Option<&'s Node> {
         self.entry(key).map(|(_, node)| node)
+    }
+
+    /// Whether a key is not there because it was misspelt or left without a value.
+    pub(super) fn was_meant(&self, key: &'static str) -> bool {
+        self.meant.contains(&key) && self.get(key).is_none()
     }
 
     /// Whether nothing was written in it, not even something wrong.
@@ -69,6 +86,9 @@ impl<'s> Section<'s> {
 
     /// The value of a key that must be there.
     pub(super) fn need<T>(&self, key: &'static str, read: impl Fn(&Ctx<'_>, &Node) -> Option<T>) -> Option<T> {
+        if self.was_meant(key) {
+            return None;
+        }
         let Some(node) = self.get(key) else {
             let message = format!("{} needs `{key}`", self.table.name);
             let doc = self.table.keys.iter().find(|k| k.name == key).map_or("", |k| k.doc);
@@ -87,7 +107,7 @@ impl<'s> Section<'s> {
     ) -> Option<T> {
         match self.get(key) {
             None => default,
-            Some(node) if value::is_off(node) => None,
+            Some(node) if value::is_off(self.ctx, node) => None,
             Some(node) => read(self.ctx, node),
         }
     }
@@ -95,6 +115,35 @@ impl<'s> Section<'s> {
     /// A value or a list of values; empty when not there.
     pub(super) fn list<T>(&self, key: &'static str, read: impl Fn(&Ctx<'_>, &Node) -> Option<T>) -> Vec<T> {
         self.read(key, |ctx, node| value::each(ctx, node, &read)).unwrap_or_default()
+    }
+
+    /// As [`list`](Self::list), each value once.
+    pub(super) fn set<T: Eq + Hash>(&self, key: &'static str, read: impl Fn(&Ctx<'_>, &Node) -> Option<T>) -> Vec<T> {
+        let placed = self.list(key, |ctx, node| read(ctx, node).map(|value| (value, node.place)));
+        if placed.len() < 2 {
+            return placed.into_iter().map(|(value, _)| value).collect();
+        }
+        let mut first = HashMap::with_capacity(placed.len());
+        for (value, place) in &placed {
+            match first.get(value) {
+                Some(before) => self.ctx.twice(*place, format!("`{key}` has this twice"), *before),
+                None => drop(first.insert(value, *place)),
+            }
+        }
+        let kept: Vec<bool> = placed.iter().map(|(value, place)| first.get(value) == Some(place)).collect();
+        placed.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|((value, _), _)| value).collect()
+    }
+
+    /// As [`set`](Self::set), for keys whose absence means everything: an empty list would mean that too, where whoever
+    /// wrote it, or the program that did, meant nothing.
+    pub(super) fn some<T: Eq + Hash>(&self, key: &'static str, read: impl Fn(&Ctx<'_>, &Node) -> Option<T>) -> Vec<T> {
+        if let Some(node) = self.get(key)
+            && matches!(&node.value, Value::List(items) if items.is_empty())
+        {
+            let help = "name at least one, or remove the key to take all";
+            self.ctx.error_help(node.place, "empty_list", format!("`{key}` is empty"), help);
+        }
+        self.set(key, read)
     }
 
     /// The entries of a map under a key, in their order.
@@ -120,16 +169,33 @@ pub(super) fn map<'s>(ctx: &Ctx<'_>, node: &'s Node) -> Option<Vec<(&'s Name, &'
             return None;
         }
     };
-    let mut first = std::collections::HashMap::new();
+    if entries.len() <= FEW {
+        let mut kept: Vec<(&Name, &Node)> = Vec::with_capacity(entries.len());
+        for (name, node) in entries {
+            match kept.iter().find(|(before, _)| before.text == name.text) {
+                Some((before, _)) => twice(ctx, name, before.place),
+                None => kept.push((name, node)),
+            }
+        }
+        return Some(kept);
+    }
+    let mut first = HashMap::with_capacity(entries.len());
     let mut kept = Vec::with_capacity(entries.len());
     for (name, node) in entries {
-        if let Some(before) = first.insert(name.text.as_str(), name.place) {
-            first.insert(&name.text, before);
-            let message = format!("`{}` is there twice", name.text);
-            ctx.clash(name.place, "duplicate_key", message, before, "keep one of them");
-        } else {
-            kept.push((name, node.as_ref()));
+        match first.get(&*name.text) {
+            Some(before) => twice(ctx, name, *before),
+            None => {
+                first.insert(&*name.text, name.place);
+                kept.push((name, node.as_ref()));
+            }
         }
     }
     Some(kept)
+}
+
+/// Maps of so few entries are faster searched than hashed.
+const FEW: usize = 12;
+
+fn twice(ctx: &Ctx<'_>, name: &Name, before: Place) {
+    ctx.clash(name.place, "duplicate_key", format!("`{}` is there twice", name.text), before, "keep one of them");
 }

@@ -1,5 +1,7 @@
 //! An upstream.
 
+use std::net::IpAddr;
+
 use super::ctx::Ctx;
 use super::section::Section;
 use super::value;
@@ -24,7 +26,9 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
         Some(all)
     });
     let health = match section.get("health") {
-        Some(node) if !value::is_off(node) => Section::open(section.ctx, node, &keys::HEALTH).and_then(|s| health(&s)),
+        Some(node) if !value::is_off(section.ctx, node) => {
+            Section::open(section.ctx, node, &keys::HEALTH).and_then(|s| health(&s))
+        }
         _ => None,
     };
     let tls_entry = section.entry("tls");
@@ -33,6 +37,16 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
     {
         let help = "write the endpoints as `https://HOST:PORT`, or remove `tls`".to_owned();
         section.ctx.error_help(name.place, "no_effect", "`tls` has no effect: no endpoint uses TLS", help);
+    }
+    if let (Some((name, _)), None) = (section.entry("panic_threshold"), section.get("health")) {
+        let help = "add `health`; without checks every endpoint counts as healthy";
+        section.ctx.warn(name.place, "no_effect", "`panic_threshold` has no effect without `health`", help);
+    }
+    if let (Some((name, _)), Some(endpoints)) = (section.entry("dns"), &endpoints)
+        && endpoints.iter().all(|e| e.address.parse::<IpAddr>().is_ok())
+    {
+        let help = "remove `dns`; it is about the names of endpoints";
+        section.ctx.warn(name.place, "no_effect", "`dns` has no effect: every endpoint is an address", help);
     }
     Some(Upstream {
         name: UpstreamName::from(name),
@@ -54,7 +68,7 @@ fn twice(ctx: &Ctx<'_>, node: &Node, endpoints: &[Endpoint]) {
     let mut first = std::collections::HashMap::new();
     for (endpoint, item) in endpoints.iter().zip(items) {
         if let Some(before) = first.insert(endpoint.text.as_ref(), item.place) {
-            let message = format!("the endpoint {} is there twice", endpoint.text);
+            let message = "this endpoint is there twice";
             ctx.clash(item.place, "duplicate_endpoint", message, before, "give it a `weight` for a greater share");
         }
     }
@@ -88,7 +102,9 @@ fn address(ctx: &Ctx<'_>, node: &Node) -> Option<Endpoint> {
     let found = parse_address(&text);
     if found.is_none() {
         let help = "such as `10.0.0.1:8080`, `http://app:3000` or `https://api.example.com`; a path is not possible";
-        ctx.error_help(node.place, "bad_value", format!("`{text}` is not an endpoint"), help.to_owned());
+        let message = format!("{} is not an endpoint", value::found(node));
+        let help = value::help_for(node, Some(help.to_owned())).unwrap_or_default();
+        ctx.error_help(node.place, "bad_value", message, help);
     }
     found
 }
@@ -161,7 +177,7 @@ fn health_http(section: &Section<'_>) -> HealthCheck {
         let text = ctx.text(node)?;
         let range = parse_range(&text);
         if range.is_none() {
-            let message = format!("expected a status or a range such as `200-399`, found `{text}`");
+            let message = format!("expected a status or a range such as `200-399`, found {}", value::found(node));
             ctx.error(node.place, "bad_value", message);
         }
         range
@@ -169,7 +185,7 @@ fn health_http(section: &Section<'_>) -> HealthCheck {
     HealthCheck::Http {
         path: section.read("path", value::origin_form).unwrap_or_else(|| Health::PATH.to_owned()),
         expect: if expect.is_empty() { vec![Health::EXPECT] } else { expect },
-        host: section.read("host", value::field_value),
+        host: section.read("host", value::field_value).map(|host| host.to_string()),
     }
 }
 

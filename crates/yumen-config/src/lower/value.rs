@@ -6,23 +6,47 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::ctx::Ctx;
+use super::ctx::{Ctx, is_from_environment};
 use super::nearest;
-use crate::config::{HostPattern, Secret};
+use crate::config::{HostPattern, Secret, Text, is_htpasswd_hash};
 use crate::yaml::{Node, Value};
 
-pub(super) fn text(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
-    ctx.text(node)
+/// Free text: of any form, so what the environment puts into it may be a secret.
+pub(super) fn text(ctx: &Ctx<'_>, node: &Node) -> Option<Text> {
+    ctx.text(node).map(|text| free(node, text))
+}
+
+/// Free text that was read already.
+pub(super) fn free(node: &Node, text: String) -> Text {
+    if is_from_environment(node) { Text::hidden(text) } else { Text::from(text) }
+}
+
+/// A value that was not understood, as it may be shown: what the environment holds may have come to the wrong key.
+pub(super) fn found(node: &Node) -> String {
+    match is_from_environment(node) {
+        true => format!("what `{}` stands for", node.written()),
+        false => format!("`{}`", node.written().replace("$$", "$")),
+    }
+}
+
+/// The help line for a value that was not understood.
+pub(super) fn help_for(node: &Node, known: Option<String>) -> Option<String> {
+    match is_from_environment(node) {
+        true => Some("values from the environment are not shown; look at the variable itself".to_owned()),
+        false => known,
+    }
+}
+
+fn complain(ctx: &Ctx<'_>, node: &Node, message: String, help: Option<String>) {
+    match help_for(node, help) {
+        Some(help) => ctx.error_help(node.place, "bad_value", message, help),
+        None => ctx.error(node.place, "bad_value", message),
+    }
 }
 
 /// Reads text with a function that says what it wants when it gets something else.
 fn wanted<T>(ctx: &Ctx<'_>, node: &Node, want: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
-    let text = ctx.text(node)?;
-    let value = read(&text);
-    if value.is_none() {
-        ctx.error(node.place, "bad_value", format!("expected {want}, found `{text}`"));
-    }
-    value
+    advised(ctx, node, want, |_| None, read)
 }
 
 /// As [`wanted`], with a remedy for the mistakes that are often made.
@@ -36,11 +60,7 @@ fn advised<T>(
     let text = ctx.text(node)?;
     let value = read(&text);
     if value.is_none() {
-        let message = format!("expected {want}, found `{text}`");
-        match advice(&text) {
-            Some(help) => ctx.error_help(node.place, "bad_value", message, help),
-            None => ctx.error(node.place, "bad_value", message),
-        }
+        complain(ctx, node, format!("expected {want}, found {}", found(node)), advice(&text));
     }
     value
 }
@@ -170,7 +190,18 @@ fn parse_size(text: &str) -> Option<u64> {
 
 pub(super) fn path(ctx: &Ctx<'_>, node: &Node) -> Option<PathBuf> {
     let text = wanted(ctx, node, "the path of a file", |text| (!text.is_empty()).then(|| text.to_owned()))?;
+    Some(ctx.name_file(node.place, &text))
+}
+
+/// Files that are included, as a pattern.
+pub(super) fn pattern(ctx: &Ctx<'_>, node: &Node) -> Option<PathBuf> {
+    let text = wanted(ctx, node, "the path of a file", |text| (!text.is_empty()).then(|| text.to_owned()))?;
     Some(ctx.resolve(node.place, &text))
+}
+
+/// The path of a file that is made when it is needed.
+pub(super) fn output(ctx: &Ctx<'_>, node: &Node) -> Option<PathBuf> {
+    pattern(ctx, node)
 }
 
 pub(super) fn address(ctx: &Ctx<'_>, node: &Node) -> Option<SocketAddr> {
@@ -258,10 +289,11 @@ pub(super) fn field_name(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
     wanted(ctx, node, "the name of a header field", |text| is_token(text).then(|| text.to_owned()))
 }
 
-pub(super) fn field_value(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
-    wanted(ctx, node, "a header value without control characters or space around it", |text| {
+pub(super) fn field_value(ctx: &Ctx<'_>, node: &Node) -> Option<Text> {
+    let text = wanted(ctx, node, "a header value without control characters or space around it", |text| {
         is_field_value(text).then(|| text.to_owned())
-    })
+    })?;
+    Some(free(node, text))
 }
 
 pub(super) fn method(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
@@ -278,9 +310,9 @@ pub(super) fn plain_path(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
     for wild in ["/*", "/**", "/..."] {
         if let Some(before) = text.strip_suffix(wild) {
             let prefix = if before.is_empty() { "/" } else { before };
-            let message = format!("`{text}` is no pattern: this path is taken as it is written");
-            let help = format!("write `{{prefix: {prefix}}}` for the path and all below it");
-            ctx.error_help(node.place, "not_a_pattern", message, help);
+            let message = format!("{} is no pattern: this path is taken as it is written", found(node));
+            let help = help_for(node, Some(format!("write `{{prefix: {prefix}}}` for the path and all below it")));
+            ctx.error_help(node.place, "not_a_pattern", message, help.unwrap_or_default());
             return None;
         }
     }
@@ -300,11 +332,11 @@ pub(super) fn url_path(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
     })
 }
 
-pub(super) fn regex(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+pub(super) fn regex(ctx: &Ctx<'_>, node: &Node) -> Option<Text> {
     let text = ctx.text(node)?;
     // Tighter than the default bounds the data path compiles with, so what passes here compiles there.
     match regex::RegexBuilder::new(&text).size_limit(1 << 20).nest_limit(64).build() {
-        Ok(_) => Some(text),
+        Ok(_) => Some(free(node, text)),
         Err(e) => {
             let said = e.to_string();
             let why = said.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
@@ -319,24 +351,21 @@ pub(super) fn secret(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
     if let Value::Text(text) = &node.value
         && let Some(path) = text.strip_prefix("${file:").and_then(|t| t.strip_suffix('}'))
     {
-        return Some(Secret::File(ctx.resolve(node.place, path)));
+        return Some(Secret::File(ctx.name_file(node.place, path)));
     }
     let text = ctx.text(node)?;
-    ctx.hide(node.place);
     Some(Secret::Literal(text.into_boxed_str()))
 }
 
 /// A line of an htpasswd file; a password that is not hashed is refused, since it would never match.
 pub(super) fn user(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
     let secret = secret(ctx, node)?;
-    if let Secret::Literal(line) = &secret {
-        let hash = line.split_once(':').filter(|(name, _)| !name.is_empty()).map(|(_, hash)| hash);
-        if !hash.is_some_and(|h| ["$2a$", "$2b$", "$2x$", "$2y$", "$argon2"].iter().any(|known| h.starts_with(known))) {
-            let help = "make it with `htpasswd -nB NAME`; other kinds of hash are not supported".to_owned();
-            let message = "this is not `name:hash` with a bcrypt or argon2 hash";
-            ctx.error_help(node.place, "not_a_hash", message, help);
-            return None;
-        }
+    if let Secret::Literal(line) = &secret
+        && !is_htpasswd_hash(line)
+    {
+        let help = "make it with `htpasswd -nB NAME`; other kinds of hash are not supported";
+        ctx.error_help(node.place, "not_a_hash", "this is not `name:hash` with a bcrypt or argon2 hash", help);
+        return None;
     }
     Some(secret)
 }
@@ -344,13 +373,13 @@ pub(super) fn user(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
 /// One of the given words; complains with the nearest.
 pub(super) fn one_of<T: Copy>(ctx: &Ctx<'_>, node: &Node, words: &[(&str, T)]) -> Option<T> {
     let text = ctx.text(node)?;
-    let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-    if found.is_none() {
+    let value = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    if value.is_none() {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let help = nearest::among(&text, names.iter().copied());
-        ctx.error_help(node.place, "bad_value", format!("`{text}` is not one of the values"), help);
+        complain(ctx, node, format!("{} is not one of the values", found(node)), Some(help));
     }
-    found
+    value
 }
 
 /// One value or a list of values.
@@ -367,13 +396,13 @@ pub(super) fn each<T>(ctx: &Ctx<'_>, node: &Node, read: impl Fn(&Ctx<'_>, &Node)
 }
 
 /// Whether a node is the word `off` or `none`: for a limit they mean the same.
-pub(super) fn is_off(node: &Node) -> bool {
-    is_word(node, "off") || is_word(node, "none")
+pub(super) fn is_off(ctx: &Ctx<'_>, node: &Node) -> bool {
+    is_word(ctx, node, "off") || is_word(ctx, node, "none")
 }
 
 /// Whether a node is this word.
-pub(super) fn is_word(node: &Node, word: &str) -> bool {
-    matches!(&node.value, Value::Text(text) if text == word)
+pub(super) fn is_word(ctx: &Ctx<'_>, node: &Node, word: &str) -> bool {
+    matches!(&node.value, Value::Text(_)) && ctx.text(node).is_some_and(|text| text == word)
 }
 
 /// A request target in origin form: a path, perhaps with a query.

@@ -3,19 +3,21 @@
 use std::rc::Rc;
 
 /// Where something stands: file number, line from 1, columns in characters from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
-    pub(crate) file: usize,
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+    pub(crate) file: u32,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
     /// The column after the last, when the thing ends on its first line; otherwise that after the first.
-    pub(crate) end: usize,
+    pub(crate) end: u32,
+    /// The last line that something of it stands on.
+    pub(crate) last: u32,
 }
 
 /// The key of a map entry.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
-    pub(crate) text: String,
+    pub(crate) text: Box<str>,
     pub(crate) place: Place,
 }
 
@@ -23,9 +25,9 @@ pub(crate) struct Name {
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) place: Place,
-    pub(crate) value: Value,
     /// Nodes below and including this one, aliases counted as often as they are used.
-    pub(crate) size: usize,
+    pub(crate) size: u32,
+    pub(crate) value: Value,
 }
 
 /// What a node holds.
@@ -34,11 +36,11 @@ pub(crate) enum Value {
     /// Nothing: `key:` alone, `~` or `null`.
     Null,
     /// Text as written; kinds are decided by the key, never guessed from the text.
-    Text(String),
+    Text(Box<str>),
     /// A sequence.
-    List(Vec<Rc<Node>>),
+    List(Box<[Rc<Node>]>),
     /// A mapping in its order, duplicates kept.
-    Map(Vec<(Name, Rc<Node>)>),
+    Map(Box<[(Name, Rc<Node>)]>),
 }
 
 impl Value {
@@ -50,5 +52,12 @@ impl Value {
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
         }
+    }
+}
+
+impl Node {
+    /// The text as it is written, with its references to the environment; empty when it is no text.
+    pub(crate) fn written(&self) -> &str {
+        if let Value::Text(text) = &self.value { text } else { "" }
     }
 }

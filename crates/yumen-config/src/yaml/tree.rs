@@ -10,7 +10,7 @@ use super::{Name, Node, Place, Value};
 /// Deeper than any configuration; keeps recursion off the end of the stack.
 const DEPTH: usize = 32;
 /// More nodes than 100,000 routes need; keeps aliases of aliases from growing without end.
-const NODES: usize = 8_000_000;
+const NODES: u32 = 8_000_000;
 
 /// A complaint about the syntax.
 pub(crate) struct Broken {
@@ -21,7 +21,7 @@ pub(crate) struct Broken {
 }
 
 /// The tree of a text, `file` being its number; `None` for a text with nothing in it.
-pub(crate) fn parse(file: usize, text: &str) -> Result<Option<Rc<Node>>, Broken> {
+pub(crate) fn parse(file: u32, text: &str) -> Result<Option<Rc<Node>>, Broken> {
     let mut tree = Tree { parser: Parser::new_from_str(text), file, anchors: HashMap::new() };
     let mut root = None;
     loop {
@@ -41,9 +41,17 @@ pub(crate) fn parse(file: usize, text: &str) -> Result<Option<Rc<Node>>, Broken>
 /// The entries of a mapping in their order.
 type Entries = Vec<(Name, Rc<Node>)>;
 
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn boxed(text: std::borrow::Cow<'_, str>) -> Box<str> {
+    text.into_owned().into_boxed_str()
+}
+
 struct Tree<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    file: usize,
+    file: u32,
     anchors: HashMap<usize, Rc<Node>>,
 }
 
@@ -67,15 +75,17 @@ impl<'t> Tree<'t> {
     }
 
     fn at(&self, mark: &Marker) -> Place {
-        let column = mark.col() + 1;
-        Place { file: self.file, line: mark.line(), column, end: column + 1 }
+        let (line, column) = (narrow(mark.line()), narrow(mark.col()).saturating_add(1));
+        Place { file: self.file, line, column, end: column.saturating_add(1), last: line }
     }
 
     fn place(&self, span: Span) -> Place {
         let mut place = self.at(&span.start);
         if span.end.line() == span.start.line() {
-            place.end = place.end.max(span.end.col() + 1);
+            place.end = place.end.max(narrow(span.end.col()).saturating_add(1));
         }
+        // A block of text ends where the next line begins.
+        place.last = place.line.max(narrow(span.end.line()) - u32::from(span.end.col() == 0));
         place
     }
 
@@ -106,15 +116,15 @@ impl<'t> Tree<'t> {
             Event::Scalar(text, style, anchor, _) => {
                 let plain = style == ScalarStyle::Plain;
                 let null = plain && matches!(text.as_ref(), "" | "~" | "null");
-                (anchor, if null { Value::Null } else { Value::Text(text.into_owned()) }, 1)
+                (anchor, if null { Value::Null } else { Value::Text(boxed(text)) }, 1)
             }
             Event::SequenceStart(anchor, _) => {
                 let (items, size) = self.list(depth)?;
-                (anchor, Value::List(items), size)
+                (anchor, Value::List(items.into()), size)
             }
             Event::MappingStart(anchor, _) => {
                 let (entries, size) = self.map(depth)?;
-                (anchor, Value::Map(entries), size)
+                (anchor, Value::Map(entries.into()), size)
             }
             _ => return Err(self.broken(span, "the text ends within a value")),
         };
@@ -128,9 +138,9 @@ impl<'t> Tree<'t> {
         Ok(node)
     }
 
-    fn list(&mut self, depth: usize) -> Result<(Vec<Rc<Node>>, usize), Broken> {
+    fn list(&mut self, depth: usize) -> Result<(Vec<Rc<Node>>, u32), Broken> {
         let mut items = Vec::new();
-        let mut size = 1_usize;
+        let mut size = 1_u32;
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::SequenceEnd) {
@@ -142,17 +152,17 @@ impl<'t> Tree<'t> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<(Entries, usize), Broken> {
+    fn map(&mut self, depth: usize) -> Result<(Entries, u32), Broken> {
         let mut entries = Vec::new();
-        let mut size = 1_usize;
+        let mut size = 1_u32;
         loop {
             let (event, span) = self.next()?;
             let text = match event {
                 Event::MappingEnd => return Ok((entries, size)),
-                Event::Scalar(text, ..) => text.into_owned(),
+                Event::Scalar(text, ..) => boxed(text),
                 _ => return Err(self.broken(span, "a key must be plain text")),
             };
-            if text == "<<" {
+            if &*text == "<<" {
                 let help = "write the keys out, or repeat a whole value with an alias: `key: *anchor`";
                 return Err(self.helped(span, "merge keys are not part of YAML 1.2 and are not supported", help));
             }

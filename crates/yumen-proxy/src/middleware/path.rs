@@ -14,7 +14,7 @@ impl Rewrite {
         Ok(match config {
             config::Rewrite::Path(path) => Self::Path(path.clone()),
             config::Rewrite::Regex { regex, replace } => {
-                Self::Regex { regex: Regex::new(regex)?, replace: replace.clone() }
+                Self::Regex { regex: Regex::new(regex)?, replace: replace.to_string() }
             }
         })
     }

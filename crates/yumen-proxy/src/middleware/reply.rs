@@ -1,13 +1,14 @@
 //! Answers without asking anyone.
 
 use bytes::Bytes;
+use yumen_config::config::Text;
 use yumen_core::{Answer, Exchange, Middleware, Next, Request, Response};
 
 pub(super) struct Respond {
     pub(super) status: u16,
     pub(super) body: Bytes,
     pub(super) content_type: String,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, Text)>,
 }
 
 impl Middleware for Respond {

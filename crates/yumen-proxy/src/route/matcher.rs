@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use regex::Regex;
-use yumen_config::config::{FieldMatch, FieldTest, Matcher};
+use yumen_config::config::{FieldMatch, FieldTest, Matcher, Text};
 use yumen_core::Request;
 
 /// Conditions, compiled.
@@ -25,8 +25,9 @@ struct Condition {
 
 #[derive(Debug)]
 enum Test {
-    Equals(Box<str>),
-    Regex(Regex),
+    Equals(Text),
+    /// The expression, and how people are shown it.
+    Regex(Regex, Text),
     Present,
     Absent,
 }
@@ -85,7 +86,7 @@ impl Condition {
     fn build(of: &FieldMatch) -> Result<Self, regex::Error> {
         let test = match &of.test {
             FieldTest::Equals(value) => Test::Equals(value.clone()),
-            FieldTest::Regex(regex) => Test::Regex(Regex::new(regex)?),
+            FieldTest::Regex(regex) => Test::Regex(Regex::new(regex)?, regex.clone()),
             FieldTest::Present => Test::Present,
             FieldTest::Absent => Test::Absent,
         };
@@ -98,7 +99,7 @@ impl Condition {
             (_, None) => false,
             (Test::Present, Some(_)) => true,
             (Test::Equals(wanted), Some(value)) => **wanted == *value,
-            (Test::Regex(regex), Some(value)) => regex.is_match(value),
+            (Test::Regex(regex, _), Some(value)) => regex.is_match(value),
         }
     }
 }
@@ -106,8 +107,8 @@ impl Condition {
 impl Test {
     fn complaint(&self) -> String {
         match self {
-            Self::Equals(value) => format!("is not \"{value}\""),
-            Self::Regex(regex) => format!("does not match {regex}"),
+            Self::Equals(value) => format!("is not \"{}\"", value.shown()),
+            Self::Regex(_, regex) => format!("does not match {}", regex.shown()),
             Self::Present => "is missing".to_owned(),
             Self::Absent => "is present".to_owned(),
         }
