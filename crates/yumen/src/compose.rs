@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use yumen_admin::Listen;
-use yumen_config::Diagnostic;
 use yumen_config::config::{self, AdminListen, Config, LogFormat, LogOutput};
+use yumen_config::{Diagnostic, Loaded};
 use yumen_telemetry::ProcessFacts;
 use yumen_telemetry::access_log::{Format, Output, Rotation};
 use yumen_telemetry::log::Level;
+
+use crate::files;
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -40,7 +42,7 @@ impl Source {
     /// Reads it. Blocks.
     pub(crate) fn load(&self) -> Result<Wish, Vec<Diagnostic>> {
         match self {
-            Self::File(path) => load_file(path),
+            Self::File(path) => load_for_use(path),
             Self::Fixed(wish) => Ok(Wish::clone(wish)),
         }
     }
@@ -65,17 +67,35 @@ impl Source {
 
 /// Reads a configuration file with everything it includes. Blocks.
 pub(crate) fn load_file(path: &Path) -> Result<Wish, Vec<Diagnostic>> {
-    let loaded = yumen_config::load(path, &|name| std::env::var(name).ok())?;
-    Ok(Wish {
-        config: Arc::new(loaded.config),
-        warnings: loaded.warnings,
-        files: loaded.files,
-        digest: loaded.digest,
-        name: path.display().to_string(),
-    })
+    read(path).map(|loaded| Wish::of(loaded, path))
+}
+
+/// As [`load_file`], and looks at the files that the configuration names. Blocks.
+pub(crate) fn load_for_use(path: &Path) -> Result<Wish, Vec<Diagnostic>> {
+    let mut loaded = read(path)?;
+    loaded.warnings.extend(files::check(&loaded).into_iter().filter(|d| d.code != files::TOLD_AT_USE));
+    if loaded.warnings.iter().any(Diagnostic::is_error) {
+        return Err(loaded.warnings);
+    }
+    Ok(Wish::of(loaded, path))
+}
+
+/// Reads a configuration file, with the environment of this process. Blocks.
+pub(crate) fn read(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    yumen_config::load(path, &|name| std::env::var(name).ok())
 }
 
 impl Wish {
+    fn of(loaded: Loaded, path: &Path) -> Self {
+        Self {
+            config: Arc::new(loaded.config),
+            warnings: loaded.warnings,
+            files: loaded.files,
+            digest: loaded.digest,
+            name: path.display().to_string(),
+        }
+    }
+
     /// Every file whose change matters: those it was read from, and certificates.
     pub(crate) fn watched(&self) -> BTreeSet<PathBuf> {
         let mut files: BTreeSet<PathBuf> = self.files.iter().cloned().collect();

@@ -9,6 +9,7 @@ mod reload;
 mod report;
 mod watch;
 mod compose;
+mod files;
 mod demo;
 mod service;
 

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
+use yumen_config::Diagnostic;
 
 use super::Format;
-use crate::compose;
+use crate::{compose, files};
 
 /// Say everything that is wrong with a configuration; exit 1 when it would be refused.
 #[derive(Args)]
@@ -15,6 +16,9 @@ pub(super) struct Check {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+    /// Leave out the files that the configuration names: certificates, keys, password files
+    #[arg(long)]
+    text_only: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -22,10 +26,13 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        let (found, taken) = match compose::load_file(&self.config) {
-            Ok(wish) => (wish.warnings, true),
-            Err(found) => (found, false),
+        let mut found = match compose::read(&self.config) {
+            Ok(loaded) if self.text_only => loaded.warnings,
+            Ok(loaded) => [files::check(&loaded), loaded.warnings].concat(),
+            Err(found) => found,
         };
+        found.sort_by_key(|d| d.severity);
+        let taken = !found.iter().any(Diagnostic::is_error);
         match self.format {
             Format::Json => {
                 super::print_json(&json!({"valid": taken, "diagnostics": yumen_config::to_json(&found)}))?;

@@ -49,7 +49,7 @@ impl Explain {
             super::block_on(async { Ok(client.explain(&request).await?) })?
         } else {
             let path = self.target.config.as_deref().context("name a file with -c, or ask what runs with --live")?;
-            let wish = super::load(path)?;
+            let wish = crate::compose::load_for_use(path).map_err(|found| super::refusal(&found))?;
             super::block_on(from_file(wish, &request))?
         };
         match self.format {
