@@ -54,7 +54,7 @@ pub(crate) fn unread(path: &Path, error: &std::io::Error) -> Unread {
 }
 
 /// What the system said, without the number that only programmers know.
-fn plain(error: &std::io::Error) -> String {
+pub(crate) fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());
     text.get(..end).unwrap_or(&text).to_owned()

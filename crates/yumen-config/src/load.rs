@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Span};
-use crate::disk::{Unread, matching, read, same};
+use crate::disk::{Unread, matching, plain, read, same};
 use crate::lower::{self, Cover, Ctx};
 use crate::yaml::{self, Node, Place, Source};
 
@@ -140,7 +140,7 @@ impl<'e> Reading<'e> {
             Ok(found) => found,
             Err(e) => {
                 let help = "the folder of an `include` is relative to the file it stands in";
-                let message = format!("cannot read {}: {e}", pattern.display());
+                let message = format!("cannot read {}: {}", pattern.display(), plain(&e));
                 return self.ctx.error_help(place, "cannot_read", message, help);
             }
         };

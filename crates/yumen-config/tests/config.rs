@@ -105,6 +105,10 @@ fn tens_of_thousands_of_complaints_take_no_minutes() {
         (0..50_000).map(|i| format!("  r{i}: {{hosts: h{i}.example.com, upstream: gone}}\n")).collect();
     let text = format!("listeners: {{web: {{bind: \":1\"}}}}\nroutes:\n{routes}");
     assert_eq!(parse_str("big", &text, &env).unwrap_err().len(), 50_000);
+    // Programs write all on one line; each complaint shows a piece of it.
+    let line = format!("{{listeners: {{web: {{bind: \":1\"}}}}, routes: {{{}}}}}", routes.replace('\n', ","));
+    let found = parse_str("big", &line, &env).unwrap_err();
+    assert!(found.len() == 50_000 && found.iter().all(|d| d.span.text.len() <= 400), "{}", found.len());
 }
 
 #[test]

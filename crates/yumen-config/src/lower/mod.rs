@@ -47,7 +47,9 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
             Section::open(ctx, node, &keys::LISTENER).and_then(|s| listener::listener(&s, &name.text, &upstreams));
         listeners.extend(read.map(|l| (l, name.place)));
     }
-    if listener_nodes.is_empty() {
+    // Where `listeners` is misspelt, or is no map, that was complained about.
+    let meant = files.iter().any(|f| f.was_meant("listeners") || f.get("listeners").is_some_and(|n| !n.is_blank()));
+    if listener_nodes.is_empty() && !meant && files.len() == roots.len() {
         let help = "add `listeners: {web: {bind: \":8080\"}}`".to_owned();
         let place = files.first().map_or(Place { file: 0, line: 1, column: 1, end: 2, last: 1 }, |f| f.place);
         ctx.error_help(place, "no_listener", "a configuration needs at least one listener", help);

@@ -57,10 +57,6 @@ impl<'n> Known<'n> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.declared.is_empty()
-    }
-
     /// Warns about names that nothing uses.
     pub(super) fn warn_unused(&self, ctx: &Ctx<'_>) {
         for (name, (place, _)) in self.declared.iter().filter(|(_, (_, used))| !used.get()) {

@@ -90,10 +90,8 @@ fn listeners(section: &Section<'_>, names: &Names<'_>) -> Vec<ListenerName> {
     let http = |name: &str| names.listeners.get(name).is_none_or(|l| l.protocol == Protocol::Http);
     if section.get("listeners").is_none() {
         let all: Vec<_> = names.listeners.keys().filter(|n| http(n.as_str())).cloned().collect();
-        if all.is_empty() && names.listener_names.is_empty() {
-            let help = "add one under `listeners`".to_owned();
-            section.ctx.error_help(section.place, "no_listener", "there is no listener for this route", help);
-        } else if all.is_empty() && !names.listeners.is_empty() {
+        // With no listener at all there is one complaint about that, not one for each route.
+        if all.is_empty() && !names.listeners.is_empty() {
             let help = "add one with `protocol: http` under `listeners`".to_owned();
             section.ctx.error_help(section.place, "no_listener", "there is no http listener for this route", help);
         }

@@ -41,7 +41,7 @@ impl<'s> Section<'s> {
             let help = nearest::among(&name.text, table.keys.iter().map(|key| key.name));
             ctx.error_help(name.place, "unknown_key", format!("unknown key `{}` in {}", name.text, table.name), help);
         }
-        Some(Self { ctx, place: node.place, table, entries, meant, blank: is_blank(node) })
+        Some(Self { ctx, place: node.place, table, entries, meant, blank: node.is_blank() })
     }
 
     /// Opens the section under a key; one that is not there reads as empty.
@@ -152,20 +152,17 @@ impl<'s> Section<'s> {
     }
 }
 
-fn is_blank(node: &Node) -> bool {
-    match &node.value {
-        Value::Map(entries) => entries.is_empty(),
-        value => matches!(value, Value::Null),
-    }
-}
-
 /// The entries of a map; complains about other values and about a key that is there twice.
 pub(super) fn map<'s>(ctx: &Ctx<'_>, node: &'s Node) -> Option<Vec<(&'s Name, &'s Node)>> {
     let entries = match &node.value {
         Value::Map(entries) => entries,
         Value::Null => return Some(Vec::new()),
         other => {
-            ctx.error(node.place, "wrong_kind", format!("expected a map, found {}", other.describe()));
+            let help = match other {
+                Value::List(_) => "write `name: …` without the dash; a map has keys instead of positions",
+                _ => "a map has lines `key: value`, or is written `{key: value}`",
+            };
+            ctx.error_help(node.place, "wrong_kind", format!("expected a map, found {}", other.describe()), help);
             return None;
         }
     };

@@ -69,9 +69,18 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Digits only: Rust's own parse would take `+5` too.
+/// Digits only: Rust's own parse would take `+5` too. A leading zero is refused, because YAML 1.1 reads `010` as 8.
 fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
-    if is_digits(text) { text.parse().ok() } else { None }
+    let plain = is_digits(text) && (text.len() == 1 || !text.starts_with('0'));
+    if plain { text.parse().ok() } else { None }
+}
+
+/// What is meant by a number in a form that is not taken.
+fn number_advice(text: &str) -> Option<String> {
+    let bare: String = text.chars().filter(|c| !matches!(c, '_' | ',' | '\'' | ' ')).collect();
+    let number = bare.trim_start_matches('0');
+    let meant = if number.is_empty() && !bare.is_empty() { "0" } else { number };
+    (is_digits(meant) && meant != text).then(|| format!("write `{meant}`"))
 }
 
 pub(super) fn boolean(ctx: &Ctx<'_>, node: &Node) -> Option<bool> {
@@ -85,12 +94,12 @@ pub(super) fn boolean(ctx: &Ctx<'_>, node: &Node) -> Option<bool> {
 
 /// A whole number from 1.
 pub(super) fn count(ctx: &Ctx<'_>, node: &Node) -> Option<u32> {
-    wanted(ctx, node, "a whole number from 1", |text| digits(text).filter(|n| *n > 0))
+    advised(ctx, node, "a whole number from 1", number_advice, |text| digits(text).filter(|n| *n > 0))
 }
 
 /// A whole number from 0.
 pub(super) fn number(ctx: &Ctx<'_>, node: &Node) -> Option<u32> {
-    wanted(ctx, node, "a whole number", digits)
+    advised(ctx, node, "a whole number", number_advice, digits)
 }
 
 /// A whole number from 1 as a size in memory.

@@ -60,4 +60,12 @@ impl Node {
     pub(crate) fn written(&self) -> &str {
         if let Value::Text(text) = &self.value { text } else { "" }
     }
+
+    /// Whether it is nothing, or a map without entries.
+    pub(crate) fn is_blank(&self) -> bool {
+        match &self.value {
+            Value::Map(entries) => entries.is_empty(),
+            value => matches!(value, Value::Null),
+        }
+    }
 }

@@ -50,37 +50,49 @@ fn lines(text: &str) -> Vec<(usize, usize)> {
     all
 }
 
+/// A line as it is shown. What kind it is, is found out once: there can be many complaints about one long line.
+enum Shown {
+    Short(Arc<str>),
+    /// A column is a byte.
+    Ascii(String),
+    Wide(Vec<char>),
+}
+
 /// Lines with the parts that must not be seen replaced by stars.
 #[derive(Default)]
 pub(crate) struct Excerpts {
-    lines: HashMap<(u32, u32), Arc<str>>,
+    lines: HashMap<(u32, u32), Shown>,
 }
 
 impl Excerpts {
-    /// The part of a line around a column, and the column that this part begins with. `hidden` says whether a column is
-    /// not to be seen; it is asked once for each line.
+    /// The part of a line around a column, and the column that this part begins with. `mask` gives a line with what is
+    /// not to be seen hidden; it is asked once for each line.
     pub(crate) fn around(
         &mut self,
         (file, number): (u32, u32),
         line: &str,
         column: u32,
-        hidden: &dyn Fn(&str) -> Option<String>,
+        mask: &dyn Fn(&str) -> Option<String>,
     ) -> (Arc<str>, u32) {
-        let whole = self.lines.entry((file, number)).or_insert_with(|| {
-            let masked = hidden(line);
-            Arc::from(masked.as_deref().unwrap_or(line))
+        let shown = self.lines.entry((file, number)).or_insert_with(|| {
+            let line = mask(line).unwrap_or_else(|| line.to_owned());
+            match () {
+                () if line.len() <= WHOLE => Shown::Short(Arc::from(line)),
+                () if line.is_ascii() => Shown::Ascii(line),
+                () => Shown::Wide(line.chars().collect()),
+            }
         });
-        if whole.len() <= WHOLE {
-            return (Arc::clone(whole), 1);
-        }
         let skipped = (column as usize).saturating_sub(1 + BEFORE);
-        let part = if whole.is_ascii() {
-            let end = (skipped + WHOLE).min(whole.len());
-            whole.get(skipped.min(end)..end).unwrap_or_default().to_owned()
-        } else {
-            whole.chars().skip(skipped).take(WHOLE).collect()
+        let part = |len: usize| skipped.min(len)..(skipped + WHOLE).min(len);
+        let text: Arc<str> = match shown {
+            Shown::Short(line) => return (Arc::clone(line), 1),
+            Shown::Ascii(line) => Arc::from(line.get(part(line.len())).unwrap_or_default()),
+            Shown::Wide(line) => {
+                let part = line.get(part(line.len())).unwrap_or_default();
+                Arc::from(part.iter().collect::<String>())
+            }
         };
-        (Arc::from(part), u32::try_from(skipped + 1).unwrap_or(u32::MAX))
+        (text, u32::try_from(skipped + 1).unwrap_or(u32::MAX))
     }
 }
 

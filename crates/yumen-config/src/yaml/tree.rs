@@ -22,6 +22,9 @@ pub(crate) struct Broken {
 
 /// The tree of a text, `file` being its number; `None` for a text with nothing in it.
 pub(crate) fn parse(file: u32, text: &str) -> Result<Option<Rc<Node>>, Broken> {
+    if let Some(broken) = control(file, text) {
+        return Err(broken);
+    }
     let mut tree = Tree { parser: Parser::new_from_str(text), file, anchors: HashMap::new() };
     let mut root = None;
     loop {
@@ -37,6 +40,46 @@ pub(crate) fn parse(file: u32, text: &str) -> Result<Option<Rc<Node>>, Broken> {
         }
     }
 }
+
+/// A control character, which YAML 1.2 section 5.1 does not allow. The parser would take some for the end of the text.
+fn control(file: u32, text: &str) -> Option<Broken> {
+    let at = text.find(|c: char| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\x7f'))?;
+    let (before, rest) = text.split_at(at);
+    let (mut line, mut column) = (1, 1);
+    let mut last = ' ';
+    for c in before.chars() {
+        match c {
+            '\n' if last == '\r' => {}
+            '\n' | '\r' => (line, column) = (line + 1, 1),
+            _ => column += 1,
+        }
+        last = c;
+    }
+    let code = rest.chars().next().map_or(0, u32::from);
+    let message = format!("the control character U+{code:04X} cannot stand in YAML");
+    let help = Some("remove it; in a text in double quotes it can be written as `\\xHH`");
+    Some(Broken { place: Place { file, line, column, end: column + 1, last: line }, message, help })
+}
+
+/// What to do about what the parser said, by words of its messages.
+const HELP: &[(&str, &str)] = &[
+    ("tabs ", "indent with spaces; YAML allows no tabs there"),
+    (
+        "mapping values are not allowed",
+        "quote values that contain `: `, and give the keys of one map the same indentation",
+    ),
+    ("unknown anchor", "a value that begins with `*` is written in quotes: `\"*.example.com\"`"),
+    ("flow mapping", "is a `{` before it not closed, or a comma missing?"),
+    ("flow sequence", "is a `[` before it not closed, or a comma missing?"),
+    ("unexpected end of stream", "the quote that begins here is not closed"),
+    ("did not find expected key", "give the keys of one map the same indentation"),
+    ("block collection", "give the entries of one list the same indentation"),
+    ("expected <document start>", "each line is `key: value`, or belongs to the one before it by its indentation"),
+    ("trailing content", "quote the whole value, or is a comma missing?"),
+    ("quoted scalar", "indent the lines of a quoted text further than its key, or close the quote"),
+    ("cannot start any token", "a value that begins with this character is written in quotes"),
+    ("simple key", "a key needs a `:` with a space after it"),
+];
 
 /// The entries of a mapping in their order.
 type Entries = Vec<(Name, Rc<Node>)>;
@@ -61,13 +104,7 @@ impl<'t> Tree<'t> {
             Some(Ok(next)) => Ok(next),
             Some(Err(e)) => {
                 let info = e.info();
-                let help = if info.contains("tab") {
-                    Some("indent with spaces; YAML allows no tabs there")
-                } else if info.contains("mapping values are not allowed") {
-                    Some("quote values that contain `: `, and give the keys of one map the same indentation")
-                } else {
-                    None
-                };
+                let help = HELP.iter().find(|(words, _)| info.contains(words)).map(|(_, help)| *help);
                 Err(Broken { place: self.at(e.marker()), message: format!("not valid YAML: {info}"), help })
             }
             None => Ok((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0)))),

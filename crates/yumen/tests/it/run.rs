@@ -55,6 +55,27 @@ fn check_names_every_mistake_with_its_place_and_fails() {
     }
 }
 
+#[test]
+fn check_tells_missing_files_at_the_place_that_names_them_unless_only_the_text_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tls.yaml");
+    let text = "listeners:\n  web: { bind: \"127.0.0.1:1\", tls: { certificates: [{ cert: a.pem, key: a.key }] } }\n\
+                routes:\n  a: { upstream: u }\nupstreams:\n  u: { endpoints: [\"127.0.0.1:2\"] }\n";
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_string_lossy();
+    let output = yumen(&["check", "-c", &path]);
+    let shown = self::text(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    for part in ["tls.yaml:2:61", "tls.yaml:2:73", "a.pem", "a.key", "2 errors"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    assert_eq!(yumen(&["check", "-c", &path, "--text-only"]).status.code(), Some(0));
+    // What is refused here is refused at the start, in the same words.
+    let run = yumen(&["run", "-c", &path]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(self::text(&run).contains("tls.yaml:2:61"), "{}", self::text(&run));
+}
+
 // Signals are how a unix system asks; a Windows service is asked by its manager.
 #[test]
 fn sigterm_ends_the_program_cleanly() {
