@@ -186,7 +186,12 @@ fn begin(exchange: &mut Exchange, request: &mut Request, listener: &Listener, co
         }
         _ => request.upgrade = false,
     }
-    if !request.authority().is_empty() {
+    if request.authority().is_empty() {
+        // HTTP/1.0 may come without, HTTP/1.1 may not go on without (RFC 9112 sections 3.2 and 3.3).
+        let local = exchange.conn.local;
+        let authority = std::net::SocketAddr::new(local.ip(), local.port()).to_string();
+        request.fields.set("Host", authority.as_bytes());
+    } else {
         let authority = request.authority().as_bytes().to_vec();
         request.fields.set("Host", &authority);
     }

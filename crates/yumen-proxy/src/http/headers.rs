@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use yumen_config::config::{Forwarded, ForwardedEmit};
-use yumen_core::{Exchange, Fields, Request};
+use yumen_core::{Exchange, Fields, Request, Version};
 use yumen_http1::tokens;
 
 /// The address of the client: the peer, or what trusted proxies in front of us say, counted from the right.
@@ -30,13 +30,13 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
     text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
-/// Adds what the next hop should know of the client. Claims of a client that is not trusted are removed first.
+/// Adds what the next hop should know of the client. Claims of a client that is not trusted are removed first, and twins
+/// of claims whoever sends them.
 pub(crate) fn forward(request: &mut Request, exchange: &Exchange, policy: &Forwarded) {
     let peer = exchange.conn.peer.ip().to_canonical();
     let trusted = policy.trust.iter().any(|net| net.contains(&peer));
-    if !trusted {
-        request.fields.retain(|name, _| !is_claim(name));
-    }
+    // No proxy writes the twins: even behind a trusted one they are what the client sent.
+    request.fields.retain(|name, _| !(is_claim(name) && (!trusted || name.contains(&b'_'))));
     let (x, standard) = match policy.emit {
         ForwardedEmit::Off => (false, false),
         ForwardedEmit::XForwarded => (true, false),
@@ -56,10 +56,13 @@ pub(crate) fn forward(request: &mut Request, exchange: &Exchange, policy: &Forwa
     }
     if standard {
         let node = if peer.is_ipv6() { format!("\"[{peer}]\"") } else { peer.to_string() };
-        append(&mut request.fields, "Forwarded", &format!("for={node};host=\"{authority}\";proto={scheme}"));
+        let host = if authority.is_empty() { String::new() } else { format!("host=\"{authority}\";") };
+        append(&mut request.fields, "Forwarded", &format!("for={node};{host}proto={scheme}"));
     }
     if let Some(via) = &policy.via {
-        append(&mut request.fields, "Via", &format!("1.1 {via}"));
+        // The version received, not the one sent on (RFC 9110 section 7.6.3).
+        let received = if request.version == Version::Http10 { "1.0" } else { "1.1" };
+        append(&mut request.fields, "Via", &format!("{received} {via}"));
     }
 }
 
