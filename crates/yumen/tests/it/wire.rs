@@ -19,11 +19,19 @@ macro_rules! flows {
 
 flows! {
     absolute
+    chunk
     coding
+    forwarded
+    forwarded_off
+    forwarded_standard
+    forwarded_trusted
+    hop
     host
     length
+    limit
     lines
     target
+    trailer
 }
 
 #[test]
@@ -38,8 +46,13 @@ fn every_script_is_played() {
 
 fn play(name: &str) {
     let path = stage::folder().join(format!("{name}.flow"));
-    let flow = Flow::parse(&std::fs::read_to_string(&path).unwrap()).unwrap_or_else(|e| panic!("{name}.flow: {e}"));
-    let mut stage = Stage::open(&flow.config);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let read = |listener: &str| {
+        Flow::parse(&text.replace("{listener}", listener)).unwrap_or_else(|e| panic!("{name}.flow: {e}"))
+    };
+    // The address is known once the configuration runs.
+    let mut stage = Stage::open(&read("").config);
+    let flow = read(&stage.listen().to_string());
     let only = std::env::var("YUMEN_WIRE_CASE").unwrap_or_default();
     for case in flow.cases.iter().filter(|case| case.title.contains(&only)) {
         stage.play(case);

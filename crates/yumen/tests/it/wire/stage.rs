@@ -48,6 +48,11 @@ impl Stage {
         Self { gateway, listen, origin, clients: 0, played: Vec::new() }
     }
 
+    /// Where the gateway listens.
+    pub(super) fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
     pub(super) fn play(&mut self, case: &Case) {
         let first = self.clients + 1;
         let mut scene = Scene { stage: self, client: None, origin: None, former: Vec::new() };
