@@ -105,7 +105,9 @@ pub(super) async fn run(
     let unread = !progress.done.get();
     // Content that was waited for with 100-continue and never came may still come: where the next request begins is
     // then unknown.
-    let unknowable = unread && (awaits_continue || framing_len(framing).is_none_or(|n| n > DRAIN_LIMIT));
+    // So is it when the endpoint answered in the middle of it: it need not take the rest.
+    let unknowable =
+        unread && (awaits_continue || progress.begun.get() || framing_len(framing).is_none_or(|n| n > DRAIN_LIMIT));
     let over = {
         let link = link.borrow();
         link.ended && link.ahead.is_empty()
@@ -175,16 +177,16 @@ fn begin(exchange: &mut Exchange, request: &mut Request, listener: &Listener, co
     exchange.client = headers::client_address(&request.fields, exchange.conn.peer.ip(), &listener.config.forwarded);
     if request.version == Version::Http11 {
         exchange.interim = Some(Rc::new(ToClient(Rc::clone(link))));
+    } else {
+        // A client of HTTP/1.0 cannot mean it (RFC 9110 section 10.1.1), and the endpoint must not wait for it.
+        request.fields.remove("expect");
     }
-    let protocol = request.upgrade.then(|| request.fields.first("upgrade").map(<[u8]>::to_vec)).flatten();
+    let offer = if request.upgrade { headers::upgrade_offer(&request.fields) } else { Vec::new() };
     strip_hop_by_hop(&mut request.fields, connection_options, false);
-    match protocol {
-        // RFC 9113 section 3.1 took the HTTP/1.1 upgrade to h2c away: passed on it tunnels past every rule.
-        Some(protocol) if !protocol.to_ascii_lowercase().starts_with(b"h2") => {
-            request.fields.add("Connection", b"Upgrade");
-            request.fields.add("Upgrade", &protocol);
-        }
-        _ => request.upgrade = false,
+    request.upgrade = !offer.is_empty();
+    if request.upgrade {
+        request.fields.add("Connection", b"Upgrade");
+        request.fields.add("Upgrade", &offer);
     }
     if request.authority().is_empty() {
         // HTTP/1.0 may come without, HTTP/1.1 may not go on without (RFC 9112 sections 3.2 and 3.3).

@@ -24,6 +24,16 @@ pub(crate) fn client_address(fields: &Fields, peer: IpAddr, policy: &Forwarded) 
     client
 }
 
+/// The protocols a client offers to change to, without HTTP/2: RFC 9113 section 3.1 took the upgrade to h2c away, and
+/// passed on it tunnels past every rule.
+pub(crate) fn upgrade_offer(fields: &Fields) -> Vec<u8> {
+    let is_http = |protocol: &[u8]| {
+        let protocol = protocol.to_ascii_lowercase();
+        protocol.starts_with(b"h2") || protocol.starts_with(b"http")
+    };
+    fields.all("upgrade").flat_map(tokens).filter(|protocol| !is_http(protocol)).collect::<Vec<_>>().join(&b", "[..])
+}
+
 fn parse_address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     let text = text.strip_prefix('[').and_then(|t| t.split(']').next()).unwrap_or(text);

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use yumen_core::{Answer, Body, Error, Exchange, Request, Response, Retry, Side, Stage, Terminal};
+use yumen_http1::tokens;
 use yumen_net::dial::{self, DialError, DialErrorKind, DialOptions};
 use yumen_net::rt;
 use yumen_net::tls;
@@ -102,13 +103,20 @@ impl Send {
         let method = request.method.clone();
         let mut call = Call::new(&self.local, endpoint, connection, request, self.phase);
         let head = call.head(exchange, &method).await.map_err(|e| (e, reused))?;
-        if head.response.status == 101 && !(request.upgrade && head.upgrade) {
+        if head.response.status == 101 && !(request.upgrade && head.upgrade && is_offered(request, &head.response)) {
             let error = Error::new(Side::Upstream, Stage::Receive, reasons::UPGRADE_FAILED)
-                .detail(format!("{} changed the protocol unasked", endpoint.name));
+                .detail(format!("{} changed the protocol unasked, or to another one", endpoint.name));
             return Err((error, reused));
         }
         Ok(call.into_response(head))
     }
+}
+
+/// Whether an endpoint changed to nothing but what the client offered (RFC 9110 section 7.8).
+fn is_offered(request: &Request, response: &Response) -> bool {
+    let is_in_offer =
+        |protocol: &[u8]| request.fields.all("upgrade").flat_map(tokens).any(|o| o.eq_ignore_ascii_case(protocol));
+    response.fields.all("upgrade").flat_map(tokens).all(is_in_offer)
 }
 
 /// Connects to an endpoint, with TLS where its address says so.
