@@ -19,19 +19,26 @@ macro_rules! flows {
 
 flows! {
     absolute
+    answer
+    bodiless
     chunk
     coding
+    connection
     forwarded
     forwarded_off
     forwarded_standard
     forwarded_trusted
     hop
     host
+    interim
     length
     limit
     lines
     target
+    tcp
     trailer
+    undrained
+    upgrade
 }
 
 #[test]
