@@ -23,6 +23,8 @@ mod middleware;
 #[cfg(unix)]
 mod passthrough;
 #[cfg(unix)]
+mod peers;
+#[cfg(unix)]
 mod reload;
 mod run;
 #[cfg(unix)]

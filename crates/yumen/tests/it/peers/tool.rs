@@ -1,0 +1,106 @@
+//! Programs of others: finds them, starts them, ends them.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+use yumen_test::{Program, until};
+
+use crate::gateway::PROGRAM;
+
+/// A command for a program of others.
+///
+/// Panics when it is missing, and names the Debian package that has it.
+pub(super) fn command(name: &str, package: &str) -> Command {
+    let found = std::env::var_os("PATH").is_some_and(|path| {
+        // nginx stands where only administrators look.
+        let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+        folders.into_iter().any(|folder| folder.join(name).is_file())
+    });
+    assert!(found, "this test needs the program {name}: install the Debian package {package}");
+    let beside = Path::new("/usr/sbin").join(name);
+    Command::new(if beside.is_file() { beside } else { PathBuf::from(name) })
+}
+
+/// The gateway in front of one origin.
+pub(super) fn gateway(origin: SocketAddr, listener: &str) -> Program {
+    let config = format!(
+        "listeners: {{ web: {{ bind: \"127.0.0.1:0\"{listener} }} }}\n\
+         routes: {{ all: {{ upstream: up }} }}\n\
+         upstreams: {{ up: {{ endpoints: [\"{origin}\"] }} }}\n"
+    );
+    Program::start(PROGRAM, &config)
+}
+
+/// What a program said, when it went well.
+pub(super) fn said(output: Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}: {text}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// A server of others, with a folder that it serves. It is killed when it is dropped.
+pub(super) struct Server {
+    pub(super) folder: TempDir,
+    pub(super) addr: SocketAddr,
+    child: Child,
+}
+
+impl Server {
+    /// Starts a server that cannot be asked for port 0: on a port that was free a moment ago, and on another when
+    /// somebody was faster.
+    pub(super) fn start(folder: TempDir, mut command: impl FnMut(&Path, SocketAddr) -> Command) -> Self {
+        for _ in 0..5 {
+            let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let log = std::fs::File::create(folder.path().join("server.log")).unwrap();
+            let mut program = command(folder.path(), addr);
+            program.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+            let mut child = program.spawn().unwrap();
+            let ready = until("the server", || match child.try_wait().unwrap() {
+                Some(_) => Some(false),
+                None => TcpStream::connect(addr).is_ok().then_some(true),
+            });
+            // Whoever took the port answers too, while our server falls.
+            if ready && child.try_wait().unwrap().is_none() {
+                return Self { folder, addr, child };
+            }
+        }
+        let log = std::fs::read_to_string(folder.path().join("server.log")).unwrap_or_default();
+        panic!("the server does not start:\n{log}");
+    }
+
+    /// Writes a file that it serves.
+    pub(super) fn serve(&self, name: &str, content: &[u8]) {
+        std::fs::write(self.folder.path().join(name), content).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// nginx in one process, with the body of its `server` section.
+pub(super) fn nginx(server: &str) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    Server::start(folder, |folder, addr| {
+        let root = folder.display();
+        let config = format!(
+            "daemon off; master_process off; pid {root}/pid; error_log stderr;\n\
+             events {{ worker_connections 64; }}\n\
+             http {{\n\
+               access_log off;\n\
+               client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root};\n\
+               uwsgi_temp_path {root}; scgi_temp_path {root};\n\
+               server {{ listen {addr}; root {root};\n{server}\n}}\n\
+             }}\n"
+        );
+        std::fs::write(folder.join("nginx.conf"), config).unwrap();
+        let mut program = command("nginx", "nginx");
+        program.arg("-p").arg(folder).arg("-e").arg("stderr").arg("-c").arg(folder.join("nginx.conf"));
+        program
+    })
+}
