@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything may take before the test fails: long, because a machine that runs tests is busy.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(2);

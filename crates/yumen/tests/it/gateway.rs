@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_yumen");
 
@@ -22,17 +21,7 @@ fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Asks again until the answer is right.
-pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let begun = yumen_net::rt::now();
-    loop {
-        if let Some(found) = ask() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "waited too long for {what}");
-        std::thread::yield_now();
-    }
-}
+pub(crate) use yumen_test::until;
 
 pub(crate) fn yumen(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).output().unwrap()
