@@ -1,12 +1,17 @@
 //! The only place where an [`Error`] becomes a status.
 
-use yumen_core::{Error, Response};
+use yumen_core::{Error, Response, Side};
 use yumen_telemetry::reason;
 
 /// The answer to an error: its status comes from the catalogue of reasons, its text names the reason and nothing else.
 pub(crate) fn answer(error: &Error) -> Response {
-    let status = reason::explain(error.reason().code()).and_then(|entry| entry.status).unwrap_or(500);
-    plain(status, error.reason().code())
+    let code = error.reason().code();
+    let status = match reason::explain(code) {
+        // The rules of a client's message hold for an endpoint's answer too, and then the client is not to blame.
+        Some(entry) if error.side() == Side::Upstream && entry.side == Side::Client => 502,
+        entry => entry.and_then(|entry| entry.status).unwrap_or(500),
+    };
+    plain(status, code)
 }
 
 /// A short text answer of ours.

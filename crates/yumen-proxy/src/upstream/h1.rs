@@ -251,7 +251,7 @@ impl Call {
     }
 
     fn grammar_error(&self, fault: http1::Fault) -> Error {
-        self.error(Stage::Receive, reasons::INVALID_ANSWER)
+        self.error(Stage::Receive, Reason::new(fault.reason()))
             .retry(Retry::Never)
             .detail(format!("{}: {}", self.endpoint.name, fault))
     }

@@ -171,10 +171,6 @@ super::declare! {
         "the endpoint's answer ended before all of it was sent",
         "a service that crashed while it answered, or announces a wrong Content-Length",
         "look at the service's own log; the client was not told that the answer is complete";
-    INVALID_ANSWER = "invalid_answer" Upstream Receive 502
-        "the endpoint's answer is not valid HTTP",
-        "a service that does not speak HTTP on this port, or breaks its rules",
-        "read the detail; check the port and whether it wants TLS";
     UNASKED_BYTES = "unasked_bytes" Upstream Receive 502
         "the endpoint sent bytes that belong to no request",
         "a service that sends more than it announced, or an answer nobody asked for",
