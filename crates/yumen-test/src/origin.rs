@@ -211,3 +211,87 @@ fn play(mut peer: Peer, script: &[Play], shared: &Shared, number: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send(text: &str) -> Play {
+        Play::Send(text.as_bytes().to_vec())
+    }
+
+    /// What a test that dropped this origin would have failed with.
+    fn complaint(origin: Origin) -> Option<String> {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(origin)));
+        outcome.err().map(|panic| *panic.downcast::<String>().unwrap())
+    }
+
+    #[test]
+    fn script_is_followed_and_every_byte_is_kept() {
+        let origin = Origin::each([vec![Play::Expect(b"ping".to_vec()), send("pong"), Play::AwaitEnd]]);
+        let mut peer = Peer::connect(origin.addr());
+        peer.send(b"ping").unwrap();
+        assert_eq!(peer.read(4), (b"pong".to_vec(), None));
+        peer.send(b"\r\nmore\0").unwrap();
+        peer.end();
+        assert_eq!(peer.read_to_end(), (Vec::new(), End::Closed));
+        assert_eq!(origin.received_through(0, "\0"), "ping\r\nmore\0");
+        assert_eq!(origin.connections(), 1);
+        assert_eq!(complaint(origin), None);
+    }
+
+    #[test]
+    fn connection_that_nobody_planned_fails_the_test() {
+        let origin = Origin::untouched();
+        let _peer = Peer::connect(origin.addr());
+        let complaint = complaint(origin).unwrap();
+        assert!(complaint.contains("connection 0") && complaint.contains("was not planned"), "{complaint}");
+    }
+
+    #[test]
+    fn other_bytes_than_expected_fail_the_test() {
+        let origin = Origin::each([vec![Play::Expect(b"ping".to_vec())]]);
+        let mut peer = Peer::connect(origin.addr());
+        peer.send(b"pong").unwrap();
+        assert_ne!(peer.read_to_end().1, End::Silent);
+        let complaint = complaint(origin).unwrap();
+        assert!(complaint.contains("expected ping but got pong"), "{complaint}");
+    }
+
+    #[test]
+    fn answer_is_given_again_and_again_on_one_connection() {
+        let origin = Origin::says("hello");
+        let mut peer = Peer::connect(origin.addr());
+        for _ in 0..3 {
+            peer.send(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+            assert!(peer.read_through(b"hello").0.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        }
+        assert_eq!(origin.connections(), 1);
+    }
+
+    #[test]
+    fn each_vice_is_what_its_name_says() {
+        let ask = |origin: &Origin| {
+            let mut peer = Peer::connect(origin.addr());
+            peer.send(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+            peer
+        };
+        let ends = |origin: Origin| {
+            let (came, end) = ask(&origin).read_to_end();
+            (String::from_utf8(came).unwrap(), end)
+        };
+        let is_silent_behind = |origin: Origin, head: &str| {
+            let mut peer = ask(&origin);
+            assert_eq!(peer.read(head.len()), (head.as_bytes().to_vec(), None));
+            peer.set_patience(std::time::Duration::from_millis(50));
+            peer.read_to_end() == (Vec::new(), End::Silent)
+        };
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
+        assert!(is_silent_behind(Origin::never_answers(), ""));
+        assert!(is_silent_behind(Origin::stalls_after_headers(), head));
+        assert_eq!(ends(Origin::closes_mid_body()), (format!("{head}some"), End::Closed));
+        assert_eq!(ends(Origin::resets_mid_body()).1, End::Reset);
+        assert_eq!(ends(Origin::closes_without_answer()), (String::new(), End::Closed));
+        assert_ne!(ends(Origin::closes_at_once()).1, End::Silent);
+    }
+}
