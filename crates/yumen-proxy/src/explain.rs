@@ -3,11 +3,15 @@
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
-use yumen_config::config::Protocol;
+use yumen_config::config::{Listener, Protocol};
 use yumen_core::{ExplainRequest, Fields, Method, Request, Scheme};
 
-use crate::route::Step;
+use crate::middleware::is_allowed;
+use crate::route::{Route, why};
 use crate::snapshot::Snapshot;
+
+/// How many of the nearest routes with another host or path are told.
+const NEAR: usize = 5;
 
 /// Explains what a request would meet.
 ///
@@ -16,7 +20,7 @@ use crate::snapshot::Snapshot;
 pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<Value, String> {
     let (request, port) = request_of(ask)?;
     let https = request.scheme == Scheme::Https;
-    let fits = |l: &yumen_config::config::Listener| {
+    let fits = |l: &Listener| {
         l.protocol == Protocol::Http && l.tls.is_some() == https && l.bind.iter().any(|b| b.port() == port)
     };
     let http = || snapshot.config.listeners.values().filter(|l| l.protocol == Protocol::Http);
@@ -28,40 +32,65 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
         None => match http().find(|l| fits(l)).or_else(|| http().find(|l| l.tls.is_some() == https)) {
             Some(l) if fits(l) => (l, "scheme and port"),
             Some(l) => (l, "scheme; no listener has this port"),
-            None => (http().next().ok_or("there is no http listener")?, "the only kind there is"),
+            None => (http().next().ok_or("there is no http listener")?, "no listener has this scheme"),
         },
     };
     let listener = snapshot.listener(section.name.as_str()).ok_or("the listener is not running")?;
-    let client = ask.source.unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    // As on the data path: an IPv4 client of a socket for both families is written as IPv6.
+    let client = ask.source.unwrap_or(IpAddr::from([127, 0, 0, 1])).to_canonical();
     let steps = listener.table.explain(&request, client);
-    let taken = steps.last().filter(|s| s.refused.is_none());
-    let refused: Vec<Value> = steps
-        .iter()
-        .filter_map(|s| Some(json!({"route": &*s.route.name, "pattern": pattern(s), "why": s.refused.as_ref()?})))
-        .collect();
+    let taken = steps.last().filter(|s| s.refused.is_empty());
+    let refused = steps.iter().filter(|s| !s.refused.is_empty()).map(|s| miss(&s.route, &s.refused));
+    let (near, more) =
+        why::nearest(&listener.table, (&request, client), &section.name, taken.map(|step| &step.route), NEAR);
+    // Those that the table offered come first: of them only a condition failed.
+    let refused: Vec<Value> = refused.chain(near.iter().map(|m| miss(&m.route, &m.why))).collect();
+    let binds: Vec<String> = section.bind.iter().map(ToString::to_string).collect();
     let mut answer = json!({
         "generation": snapshot.generation,
         "request": {"method": request.method.as_str(), "host": request.host(), "target": request.target(),
             "client": client.to_string()},
-        "listener": {"name": section.name.as_str(), "why": why},
+        "listener": {"name": section.name.as_str(), "bind": binds, "why": why},
         "refused": refused,
+        "more_refused": more,
     });
+    if !is_allowed(&section.access, client) {
+        answer["listener"]["refuses"] = json!(format!("its `access` does not let {client} connect"));
+    }
     answer["route"] = match taken {
+        None if section.protocol != Protocol::Http => json!({"name": null, "why": relayed(section)}),
         None => json!({"name": null, "why": format!("no route takes it: {} is answered", section.default_status),
             "reason": "no_route"}),
-        Some(step) => route_of(step, live),
+        Some(step) => route_of(&step.route, live),
     };
     Ok(answer)
 }
 
-fn pattern(step: &Step) -> String {
-    let hosts: Vec<String> = step.route.config.hosts.iter().map(ToString::to_string).collect();
-    format!("{} {}", hosts.join(","), step.route.config.matcher.path)
+/// What becomes of connections to a listener that reads no requests.
+fn relayed(section: &Listener) -> String {
+    let protocol = section.protocol.as_str();
+    match &section.upstream {
+        Some(upstream) if section.sni.is_empty() => {
+            format!("a {protocol} listener reads no requests; its connections go to upstream {upstream}")
+        }
+        _ => format!("a {protocol} listener reads no requests; its connections go to an upstream by server name"),
+    }
 }
 
-fn route_of(step: &Step, live: bool) -> Value {
-    let route = &step.route;
-    let chain: Vec<&str> = route.config.middlewares.iter().map(|m| m.name.as_str()).collect();
+fn miss(route: &Route, why: &[String]) -> Value {
+    json!({"route": &*route.name, "pattern": pattern(route), "why": why})
+}
+
+fn pattern(route: &Route) -> String {
+    let all = &route.config.hosts;
+    let hosts: Vec<String> = all.iter().take(3).map(ToString::to_string).collect();
+    let more = if all.len() > 3 { format!(" and {} more", all.len() - 3) } else { String::new() };
+    format!("host {}{more}, {}", hosts.join(", "), route.config.matcher.path)
+}
+
+fn route_of(route: &Route, live: bool) -> Value {
+    let middlewares = route.config.middlewares.iter();
+    let chain: Vec<Value> = middlewares.map(|m| json!({"name": m.name.as_str(), "kind": m.kind.as_str()})).collect();
     let upstream = route.upstream.as_ref().map(|upstream| {
         let endpoints: Vec<Value> = upstream
             .endpoints()
@@ -77,7 +106,7 @@ fn route_of(step: &Step, live: bool) -> Value {
             .collect();
         json!({"name": upstream.name(), "balance": upstream.config.balance.as_str(), "endpoints": endpoints})
     });
-    json!({"name": &*route.name, "pattern": pattern(step), "middlewares": chain, "upstream": upstream})
+    json!({"name": &*route.name, "pattern": pattern(route), "middlewares": chain, "upstream": upstream})
 }
 
 fn request_of(ask: &ExplainRequest) -> Result<(Request, u16), String> {

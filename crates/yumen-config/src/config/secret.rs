@@ -62,6 +62,11 @@ impl Text {
         Self { text: text.into_boxed_str(), hidden: true }
     }
 
+    /// Whether people must not be shown it.
+    pub fn is_hidden(&self) -> bool {
+        self.hidden
+    }
+
     /// The text for people: stars when it came from the environment.
     pub fn shown(&self) -> &str {
         if self.hidden { "***" } else { &self.text }

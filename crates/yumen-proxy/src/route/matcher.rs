@@ -51,26 +51,26 @@ impl Conditions {
             + usize::from(!self.source.is_empty())
     }
 
-    /// The first that does not hold, in words for `explain`; `None` when all hold.
-    pub(crate) fn failing(&self, request: &Request, client: IpAddr) -> Option<String> {
-        if self.holds(request, client) {
-            return None;
-        }
+    /// Those that do not hold, in words for `explain`.
+    pub(crate) fn failing(&self, request: &Request, client: IpAddr) -> Vec<String> {
+        let mut all = Vec::new();
         let method = request.method.as_str();
         if !self.methods.is_empty() && !self.methods.iter().any(|m| m == method) {
-            return Some(format!("method {method} is not one of {}", self.methods.join(", ")));
+            all.push(format!("method {method} is not one of {}", self.methods.join(", ")));
         }
-        for condition in &self.headers {
-            if !condition.holds(header(request, &condition.name)) {
-                return Some(format!("header {} {}", condition.name, condition.test.complaint()));
+        let fields = self.headers.iter().map(|c| ("header", c, header(request, &c.name).map(Cow::Borrowed)));
+        let query = self.query.iter().map(|c| ("query parameter", c, parameter(request, &c.name)));
+        for (noun, condition, value) in fields.chain(query) {
+            if !condition.holds(value.as_deref()) {
+                all.push(format!("{noun} {} {}", condition.name, condition.test.complaint(value.as_deref())));
             }
         }
-        for condition in &self.query {
-            if !condition.holds(parameter(request, &condition.name).as_deref()) {
-                return Some(format!("query parameter {} {}", condition.name, condition.test.complaint()));
-            }
+        if !self.source.is_empty() && !self.source.iter().any(|net| net.contains(&client)) {
+            let nets: Vec<String> = self.source.iter().take(3).map(ToString::to_string).collect();
+            let more = if self.source.len() > 3 { " and others" } else { "" };
+            all.push(format!("client address {client} is not in {}{more}", nets.join(", ")));
         }
-        Some(format!("client address {client} is in none of the source ranges"))
+        all
     }
 
     /// Whether all hold.
@@ -105,12 +105,21 @@ impl Condition {
 }
 
 impl Test {
-    fn complaint(&self) -> String {
-        match self {
-            Self::Equals(value) => format!("is not \"{}\"", value.shown()),
-            Self::Regex(_, regex) => format!("does not match {}", regex.shown()),
-            Self::Present => "is missing".to_owned(),
-            Self::Absent => "is present".to_owned(),
+    fn complaint(&self, found: Option<&str>) -> String {
+        let wanted = match self {
+            Self::Equals(value) if value.is_hidden() => "what the environment holds".to_owned(),
+            Self::Equals(value) => format!("{:?}", &**value),
+            Self::Regex(_, regex) if regex.is_hidden() => "the expression that the environment holds".to_owned(),
+            Self::Regex(_, regex) => regex.to_string(),
+            Self::Present | Self::Absent => String::new(),
+        };
+        match (self, found) {
+            (Self::Absent, _) => "is present".to_owned(),
+            (Self::Present, _) => "is missing".to_owned(),
+            (Self::Equals(_), None) => format!("is missing; {wanted} is wanted"),
+            (Self::Equals(_), Some(value)) => format!("is {value:?}, not {wanted}"),
+            (Self::Regex(..), None) => format!("is missing; it must match {wanted}"),
+            (Self::Regex(..), Some(value)) => format!("is {value:?}, which does not match {wanted}"),
         }
     }
 }

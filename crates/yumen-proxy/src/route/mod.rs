@@ -4,9 +4,10 @@
 //! first) before a regex (in the order of the file) before a prefix (longest first); under one pattern the route with more
 //! conditions first. When a candidate's conditions do not hold the next less specific one is asked.
 
+pub(crate) mod why;
 pub(crate) mod table;
 mod matcher;
 mod host;
 mod path;
 
-pub(crate) use table::{Route, Step, Table};
+pub(crate) use table::{Route, Table};

@@ -43,6 +43,11 @@ impl Route {
         let (name, config) = (config.name.arc(), Arc::clone(config));
         Ok(Self { name, config, chain, upstream, phase, metrics, conditions })
     }
+
+    /// The conditions that do not hold, in words.
+    pub(crate) fn failing(&self, request: &Request, client: IpAddr) -> Vec<String> {
+        self.conditions.failing(request, client)
+    }
 }
 
 /// The routes of one listener.
@@ -56,8 +61,8 @@ pub(crate) struct Table {
 /// One candidate of an explanation.
 pub(crate) struct Step {
     pub(crate) route: Arc<Route>,
-    /// Why it did not take the request; `None` when it did.
-    pub(crate) refused: Option<String>,
+    /// The conditions that do not hold; when there are none, it took the request.
+    pub(crate) refused: Vec<String>,
 }
 
 impl Table {
@@ -87,6 +92,11 @@ impl Table {
         Ok(table)
     }
 
+    /// All routes, also those of other listeners.
+    pub(crate) fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
     /// The route that takes a request.
     pub(crate) fn find(&self, request: &Request, client: IpAddr) -> Option<&Arc<Route>> {
         let mut accept =
@@ -101,8 +111,8 @@ impl Table {
         let mut steps = Vec::new();
         let mut accept = |index: u32| {
             let Some(route) = self.routes.get(index as usize) else { return false };
-            let refused = route.conditions.failing(request, client);
-            let taken = refused.is_none();
+            let refused = route.failing(request, client);
+            let taken = refused.is_empty();
             steps.push(Step { route: Arc::clone(route), refused });
             taken
         };

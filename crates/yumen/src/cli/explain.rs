@@ -94,10 +94,25 @@ fn readable(answer: &Value) -> String {
         word(&request["client"])
     );
     let listener = &answer["listener"];
-    _ = writeln!(out, "listener  {} ({})", word(&listener["name"]), word(&listener["why"]));
+    let texts = |value: &Value| value.as_array().into_iter().flatten().map(word).collect::<Vec<_>>();
+    _ = writeln!(
+        out,
+        "listener  {} on {} ({})",
+        word(&listener["name"]),
+        texts(&listener["bind"]).join(", "),
+        word(&listener["why"])
+    );
+    if let Some(refuses) = listener["refuses"].as_str() {
+        _ = writeln!(out, "          the connection is closed: {refuses}");
+    }
     for refused in answer["refused"].as_array().into_iter().flatten() {
-        let (route, pattern) = (word(&refused["route"]), word(&refused["pattern"]));
-        _ = writeln!(out, "  not     {route} ({pattern}): {}", word(&refused["why"]));
+        _ = writeln!(out, "  not     {} ({})", word(&refused["route"]), word(&refused["pattern"]));
+        for why in texts(&refused["why"]) {
+            _ = writeln!(out, "            {why}");
+        }
+    }
+    if let Some(more @ 1..) = answer["more_refused"].as_u64() {
+        _ = writeln!(out, "  not     {more} more that fail as the last ones do");
     }
     let route = &answer["route"];
     if route["name"].is_null() {
@@ -106,7 +121,12 @@ fn readable(answer: &Value) -> String {
     }
     _ = writeln!(out, "route     {} ({})", word(&route["name"]), word(&route["pattern"]));
     for middleware in route["middlewares"].as_array().into_iter().flatten() {
-        _ = writeln!(out, "  through {}", word(middleware));
+        let (name, kind) = (word(&middleware["name"]), word(&middleware["kind"]));
+        // One that is written in its route is named by its kind.
+        match name.ends_with(&format!("/{kind}")) {
+            true => _ = writeln!(out, "  through {kind}"),
+            false => _ = writeln!(out, "  through {name} ({kind})"),
+        }
     }
     let upstream = &route["upstream"];
     if upstream.is_null() {

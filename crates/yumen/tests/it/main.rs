@@ -26,6 +26,7 @@ mod passthrough;
 mod peers;
 #[cfg(unix)]
 mod reload;
+mod explain;
 mod run;
 #[cfg(unix)]
 mod tls;
