@@ -1,3 +1,6 @@
 //! What must hold for every input. The fuzz targets and the smoke test of each crate share these checks.
 
+pub mod config;
 pub mod http1;
+pub mod route;
+pub mod sni;

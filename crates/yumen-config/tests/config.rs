@@ -1,5 +1,10 @@
 //! Golden files, the examples, the generated pages, and that no input can break the reading.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub, reason = "tests")]
+
+#[path = "../../../fuzz/src/config.rs"]
+mod fuzz;
+#[path = "smoke/mod.rs"]
+mod smoke;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -151,14 +156,49 @@ fn differences_name_their_parts() {
     assert!(changes.to_string().contains("  listener proxy: kept (socket stays)\n"));
     let other = quick(":8081", &["h:1".to_owned()]).unwrap().config;
     let moved = diff(&a, &other);
-    assert!(moved.to_string().contains("~ listener proxy: changed bind\n"), "{moved}");
+    assert!(
+        moved.to_string().contains("~ listener proxy: changed bind (opens [::]:8081; closes [::]:8080)\n"),
+        "{moved}"
+    );
     assert_eq!(moved.to_json()["parts"][0]["socket_stays"], false);
     let mut stricter = a.clone();
     let listener = Arc::make_mut(stricter.listeners.values_mut().next().unwrap());
     listener.limits.fields = 10;
     listener.default_status = 410;
     let said = diff(&a, &stricter).to_string();
-    assert!(said.contains("~ listener proxy: changed limits, default_status (socket stays)\n"), "{said}");
+    assert!(said.contains("~ listener proxy: changed limits.fields, default_status (socket stays)\n"), "{said}");
+}
+
+#[test]
+fn a_difference_in_any_section_names_its_key_and_never_its_value() {
+    let read =
+        |text: &str| parse_str("t", text, &|_| Some("hunter2".to_owned())).unwrap_or_else(|e| panic!("{}", render(&e)));
+    let plain = read(
+        "listeners: {a: {bind: [\":1\", \":2\"]}, b: {bind: \":3\"}}\nroutes: {r: {upstream: u}, s: {upstream: u, hosts: h}}\n\
+         upstreams: {u: {endpoints: \"https://h\"}}\nmiddlewares: {m: {headers: {request: {set: {x: y}}}}}\n",
+    );
+    let other = read(
+        "listeners: {a: {bind: [\":1\", \":4\"], access: {deny: 10.0.0.0/8}, forwarded: {via: off}}, c: {bind: \":3\", timeouts: {idle: 1s}}}\n\
+         routes: {r: {upstream: u, match: {methods: GET}, timeouts: {head: 1s}, retry: {idle_race: false}}, q: {upstream: u, hosts: h}}\n\
+         upstreams: {u: {endpoints: \"https://h\", pool: {idle: 1}, tls: {sni: x}, dns: {max: 1m}, timeouts: {connect: 1s}}}\n\
+         middlewares: {m: {headers: {request: {set: {x: \"${SECRET}\"}}}}}\n\
+         admin: off\nruntime: {workers: 3}\nlog: {level: debug, access: {output: /x, rotate: {keep: 1}}}\nstate_dir: /y\n",
+    );
+    let said = diff(&plain.config, &other.config).to_string();
+    let expected = "~ listener a: changed bind, forwarded.via, access.deny (opens [::]:4; closes [::]:2)\n\
+                    - listener b: removed\n+ listener c: added\n+ route q: added\n\
+                    ~ route r: changed listeners, match.methods, timeouts.head, retry.idle_race\n- route s: removed\n\
+                    ~ middleware m: changed kind\n\
+                    ~ upstream u: changed pool.idle, timeouts.connect, tls.sni, dns.max\n\
+                    ~ section runtime: changed workers\n- section admin: removed\n\
+                    ~ section log: changed level, access.output, access.rotate.keep\n~ section state_dir: changed\n\
+                    2 added, 3 removed, 7 changed, 0 kept";
+    assert_eq!(said, expected);
+    let json = diff(&plain.config, &other.config).to_json();
+    assert!(!json.to_string().contains("hunter2") && json["parts"][0]["opens"][0] == "[::]:4", "{json}");
+    // The other way round.
+    let back = diff(&other.config, &plain.config).to_string();
+    assert!(back.contains("+ section admin: added\n") && back.contains("+ listener b: added\n"), "{back}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Walks the tables of a snapshot for one request, without traffic, and tells each decision.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use yumen_config::config::{Listener, Protocol};
@@ -40,6 +41,10 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
     let client = ask.source.unwrap_or(IpAddr::from([127, 0, 0, 1])).to_canonical();
     let steps = listener.table.explain(&request, client);
     let taken = steps.last().filter(|s| s.refused.is_empty());
+    debug_assert!(
+        taken.map(|step| Arc::as_ptr(&step.route)) == listener.table.find(&request, client).map(Arc::as_ptr),
+        "explained is what would be done"
+    );
     let refused = steps.iter().filter(|s| !s.refused.is_empty()).map(|s| miss(&s.route, &s.refused));
     let (near, more) =
         why::nearest(&listener.table, (&request, client), &section.name, taken.map(|step| &step.route), NEAR);

@@ -1,7 +1,8 @@
 //! The wire over real sockets: port 0, no sleeps.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "tests")]
 
 mod listen;
+mod peek;
 mod relay;
 mod seam;
 mod sni;

@@ -1,7 +1,7 @@
 //! Paths of one host: which routes may take a path, most specific first.
 //!
-//! The order is: exact, then template (the one with more literal segments first), then regex (in the order of the file),
-//! then prefix (the longest first). A prefix matches whole segments: `/v1` takes `/v1` and `/v1/x`, not `/v10`. None of
+//! The order is: exact, then template (segment by segment from the left, text before `{name}` before `{name...}`), then
+//! regex (in the order of their adding), then prefix (the longest first). A prefix matches whole segments: `/v1` takes `/v1` and `/v1/x`, not `/v10`. None of
 //! the lookups depends on the number of routes, except that regexes are tried one by one.
 
 use std::collections::HashMap;

@@ -89,7 +89,7 @@ fn rank(route: &config::Route, host: &str) -> Rank {
     let matcher = &route.matcher;
     let by_path = match &matcher.path {
         PathMatch::Exact(_) => (3, 0),
-        PathMatch::Template(text) => (2, text.split('/').filter(|s| !s.starts_with('{')).count()),
+        PathMatch::Template(text) => (2, template_rank(text)),
         PathMatch::Regex(_) => (1, 0),
         PathMatch::Prefix(text) => (0, text.trim_end_matches('/').len()),
     };
@@ -98,6 +98,18 @@ fn rank(route: &config::Route, host: &str) -> Rank {
         + matcher.query.len()
         + usize::from(!matcher.source.is_empty());
     (by_host, by_path, conditions)
+}
+
+/// The segments of a template as the digits of a number, so that the left one counts most; those that do not fit count
+/// nothing.
+fn template_rank(text: &str) -> usize {
+    let digit = |segment: Option<&str>| match segment {
+        Some(s) if s.starts_with('{') => usize::from(!s.ends_with("...}")),
+        Some(_) => 2,
+        None => 0,
+    };
+    let mut segments = text.split('/').skip(1);
+    (0..20).fold(0, |rank, _| rank * 3 + digit(segments.next()))
 }
 
 /// How alike a route's patterns and a request are: characters that agree, of hosts from the end, of paths from the start.

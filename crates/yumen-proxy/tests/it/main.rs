@@ -1,8 +1,9 @@
 //! The whole data path over real sockets: scripted clients and origins that speak raw bytes.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
 
 mod stage;
 
 mod http;
 mod reload;
+mod route;
 mod stream;
