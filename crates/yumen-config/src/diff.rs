@@ -1,12 +1,16 @@
 //! What a new configuration changes: which parts would be kept, added, removed or changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, Listener, Middleware, Route, Upstream};
+use crate::config::{
+    Access, AccessLog, Admin, Config, Dns, Forwarded, Limits, Listener, ListenerTimeouts, Log, Matcher, Middleware,
+    Pool, Retry, Rotate, Route, RouteTimeouts, Runtime, Upstream, UpstreamTimeouts, UpstreamTls,
+};
 
 /// What happens to a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,45 +55,77 @@ pub struct Part {
     pub name: String,
     /// What happens to it.
     pub change: Change,
-    /// Which keys are not the same, when it is changed.
-    pub fields: Vec<&'static str>,
+    /// Which keys are not the same, when it is changed: `limits.head`.
+    pub fields: Vec<String>,
+    /// Addresses that a listener opens and closes; those of a listener that are in neither are kept.
+    pub opens: Vec<SocketAddr>,
+    /// See `opens`.
+    pub closes: Vec<SocketAddr>,
 }
 
 impl Part {
-    /// Whether it is a listener that changes but stays on its socket: connections and those that wait are untouched.
+    fn new(noun: &'static str, name: &str, change: Change, fields: Vec<String>) -> Self {
+        Self { noun, name: name.to_owned(), change, fields, opens: Vec::new(), closes: Vec::new() }
+    }
+
+    /// Whether it is a listener that stays on its sockets: connections and those that wait are untouched.
     pub fn keeps_socket(&self) -> bool {
-        let socket = ["bind", "protocol"];
         self.noun == "listener"
             && matches!(self.change, Change::Kept | Change::Changed)
-            && !self.fields.iter().any(|field| socket.contains(field))
+            && self.opens.is_empty()
+            && self.closes.is_empty()
     }
 }
 
 /// The keys in which two sections differ.
 trait Fields: PartialEq {
-    fn fields(&self, other: &Self) -> Vec<&'static str>;
+    fn fields(&self, other: &Self) -> Vec<String>;
 }
 
 macro_rules! fields {
-    ($type:ty: $($field:ident $(as $key:literal)?),*) => {
+    ($type:ty: $($field:ident $(as $key:literal)? $(.$deep:tt)?),*) => {
         impl Fields for $type {
-            fn fields(&self, other: &Self) -> Vec<&'static str> {
+            fn fields(&self, other: &Self) -> Vec<String> {
                 // Destructured without `..`, so that a new key cannot be forgotten here.
                 let Self { $($field: _),* } = self;
                 let mut changed = Vec::new();
                 $(if self.$field != other.$field {
-                    changed.push([$($key,)? stringify!($field)][0]);
+                    let key = [$($key,)? stringify!($field)][0];
+                    let inner: Vec<String> = fields!(@ $($deep)? self.$field, other.$field);
+                    match inner.is_empty() {
+                        true => changed.push(key.to_owned()),
+                        false => changed.extend(inner.iter().map(|below| format!("{key}.{below}"))),
+                    }
                 })*
                 changed
             }
         }
     };
+    // `.*` behind a key: it is a section whose keys are told too.
+    (@ * $old:expr, $new:expr) => { $old.fields(&$new) };
+    (@ $old:expr, $new:expr) => { Vec::new() };
 }
 
-fields!(Listener: name, bind, protocol, tls, limits, timeouts, forwarded, absolute_form, default_status, upstream, sni, access);
-fields!(Route: name, listeners, hosts, matcher as "match", middlewares, upstream, timeouts, retry);
+fields!(Listener: name, bind, protocol, tls, limits.*, timeouts.*, forwarded.*, absolute_form, default_status, upstream, sni, access.*);
+fields!(Limits: request_line, head, fields, body, connections, requests_per_connection);
+fields!(ListenerTimeouts: handshake, head, idle, body_idle, write_idle, min_body_rate);
+fields!(Forwarded: trust, emit, via);
+fields!(Access: allow, deny);
+fields!(Route: name, listeners, hosts, matcher as "match".*, middlewares, upstream, timeouts.*, retry.*);
+fields!(Matcher: path, methods, headers, query, source);
+fields!(RouteTimeouts: connect, head, idle, request);
+fields!(Retry: idle_race);
 fields!(Middleware: name, kind);
-fields!(Upstream: name, endpoints, balance, health, panic_threshold, pool, timeouts, tls, dns, max_connections);
+fields!(Upstream: name, endpoints, balance, health, panic_threshold, pool.*, timeouts.*, tls.*, dns.*, max_connections);
+fields!(Pool: idle, idle_timeout, max_requests);
+fields!(UpstreamTimeouts: connect, head, idle, request);
+fields!(UpstreamTls: sni, ca, client, verify);
+fields!(Dns: min, max);
+fields!(Runtime: workers, drain_timeout);
+fields!(Admin: listen, token_file);
+fields!(Log: level, access.*);
+fields!(AccessLog: output, format, rotate.*);
+fields!(Rotate: size, age, keep);
 
 /// All parts of two configurations, by kind and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,8 +145,8 @@ impl Diff {
         self.parts.iter().filter(|p| p.change == change).count()
     }
 
-    /// For machines: `{"changes": bool, "parts": [{"kind", "name", "change", "fields", "socket_stays"}]}`, the last for
-    /// listeners only.
+    /// For machines: `{"changes": bool, "parts": [{"kind", "name", "change", "fields", "socket_stays", "opens", "closes"}]}`, the
+    /// last three for listeners only.
     pub fn to_json(&self) -> Value {
         let parts: Vec<_> = self
             .parts
@@ -119,7 +155,10 @@ impl Diff {
                 let mut part =
                     json!({ "kind": p.noun, "name": p.name, "change": p.change.as_str(), "fields": p.fields });
                 if p.noun == "listener" {
+                    let texts = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
                     part["socket_stays"] = json!(p.keeps_socket());
+                    part["opens"] = json!(texts(&p.opens));
+                    part["closes"] = json!(texts(&p.closes));
                 }
                 part
             })
@@ -135,21 +174,40 @@ impl Diff {
                 Some(new) if new == old => (Change::Kept, Vec::new()),
                 Some(new) => (Change::Changed, old.fields(new)),
             };
-            parts.push(Part { noun, name: name.to_owned(), change, fields });
+            parts.push(Part::new(noun, name, change, fields));
         }
-        parts.extend(new.into_keys().map(|name| Part {
-            noun,
-            name: name.to_owned(),
-            change: Change::Added,
-            fields: Vec::new(),
-        }));
+        parts.extend(new.into_keys().map(|name| Part::new(noun, name, Change::Added, Vec::new())));
         parts.sort_by(|a, b| a.name.cmp(&b.name));
         self.parts.append(&mut parts);
     }
 
-    fn section(&mut self, name: &str, same: bool) {
-        let change = if same { Change::Kept } else { Change::Changed };
-        self.parts.push(Part { noun: "section", name: name.to_owned(), change, fields: Vec::new() });
+    /// What becomes of the sockets: one stays when somebody is on its address before and after. Port 0 is a new port for
+    /// each listener.
+    fn sockets(&mut self, old: &Config, new: &Config) {
+        let all = |config: &Config| -> HashSet<SocketAddr> {
+            config.listeners.values().flat_map(|l| &l.bind).copied().filter(|a| a.port() != 0).collect()
+        };
+        let (before, after) = (all(old), all(new));
+        for part in self.parts.iter_mut().filter(|part| part.noun == "listener") {
+            let of =
+                |config: &Config| config.listeners.get(part.name.as_str()).map(|l| l.bind.clone()).unwrap_or_default();
+            let (had, has) = (of(old), of(new));
+            let not_in = |of: &[SocketAddr], own: &[SocketAddr], there: &HashSet<SocketAddr>| {
+                of.iter().filter(|a| !own.contains(a) && !there.contains(a)).copied().collect::<Vec<_>>()
+            };
+            part.opens = not_in(&has, &had, &before);
+            part.closes = not_in(&had, &has, &after);
+        }
+    }
+
+    fn section<T: Fields>(&mut self, name: &str, old: Option<&T>, new: Option<&T>) {
+        let (change, fields) = match (old, new) {
+            (Some(old), Some(new)) if old != new => (Change::Changed, old.fields(new)),
+            (Some(_), None) => (Change::Removed, Vec::new()),
+            (None, Some(_)) => (Change::Added, Vec::new()),
+            _ => (Change::Kept, Vec::new()),
+        };
+        self.parts.push(Part::new("section", name, change, fields));
     }
 }
 
@@ -173,10 +231,12 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
     );
     named!("middleware", middlewares);
     named!("upstream", upstreams);
-    diff.section("runtime", old.runtime == new.runtime);
-    diff.section("admin", old.admin == new.admin);
-    diff.section("log", old.log == new.log);
-    diff.section("state_dir", old.state_dir == new.state_dir);
+    diff.sockets(old, new);
+    diff.section("runtime", Some(&old.runtime), Some(&new.runtime));
+    diff.section("admin", old.admin.as_ref(), new.admin.as_ref());
+    diff.section("log", Some(&old.log), Some(&new.log));
+    let change = if old.state_dir == new.state_dir { Change::Kept } else { Change::Changed };
+    diff.parts.push(Part::new("section", "state_dir", change, Vec::new()));
     diff
 }
 
@@ -187,7 +247,16 @@ impl fmt::Display for Diff {
             if !part.fields.is_empty() {
                 write!(f, " {}", part.fields.join(", "))?;
             }
-            f.write_str(if part.keeps_socket() { " (socket stays)\n" } else { "\n" })?;
+            let list = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let notes = match part.keeps_socket() {
+                true => vec!["socket stays".to_owned()],
+                false => [("opens", &part.opens), ("closes", &part.closes)]
+                    .into_iter()
+                    .filter(|(_, all)| !all.is_empty())
+                    .map(|(word, all)| format!("{word} {}", list(all)))
+                    .collect(),
+            };
+            f.write_str(&if notes.is_empty() { "\n".to_owned() } else { format!(" ({})\n", notes.join("; ")) })?;
         }
         let count = |change| self.count(change);
         write!(

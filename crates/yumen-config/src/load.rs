@@ -114,10 +114,11 @@ impl<'e> Reading<'e> {
         let Some(source) = self.ctx.sources.last() else { return };
         match yaml::parse(number, &source.text) {
             Err(broken) => {
-                self.broken.push(broken.place);
+                let place = source.at_text(broken.place);
+                self.broken.push(place);
                 match broken.help {
-                    Some(help) => self.ctx.error_help(broken.place, "syntax", broken.message, help),
-                    None => self.ctx.error(broken.place, "syntax", broken.message),
+                    Some(help) => self.ctx.error_help(place, "syntax", broken.message, help),
+                    None => self.ctx.error(place, "syntax", broken.message),
                 }
             }
             Ok(None) => {}

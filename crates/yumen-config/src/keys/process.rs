@@ -18,7 +18,7 @@ pub(crate) static ROOT: Table = Table {
             "routes",
             Kind::Map(&Kind::Section(&ROUTE)),
             "",
-            "Which requests go where, by name; the most specific wins, their order has no meaning.",
+            "Which requests go where, by name; the most specific wins, and their order has no meaning but among `regex` paths.",
         ),
         key(
             "middlewares",

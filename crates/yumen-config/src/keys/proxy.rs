@@ -113,7 +113,10 @@ pub(crate) static ACCESS: Table = Table {
 
 pub(crate) static ROUTE: Table = Table {
     name: "route",
-    doc: "Which requests go where.",
+    doc: "Which requests go where. The most specific route takes a request: by its host (exact, then `*.` with the longest \
+          name, then `*`), then by its path (exact, then `template`, compared segment by segment with text before `{name}` \
+          before `{name...}`, then `regex`, then `prefix`, the longest first), then by the number of its conditions. \
+          Expressions with as many conditions are tried in the order of the file; any other tie is refused.",
     keys: &[
         key("listeners", Kind::List(&NAME), "every http listener", "The listeners it applies to."),
         key("hosts", Kind::List(&Kind::Host), "*", "The hosts: exact, `*.` for those below, `*` for all."),

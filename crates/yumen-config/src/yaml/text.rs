@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Place;
+
 /// The longest line that is shown whole; generated files can have all they hold on one.
 const WHOLE: usize = 400;
 /// What is shown before the column of a longer line.
@@ -30,6 +32,23 @@ impl Source {
         let lines = self.lines.get_or_init(|| lines(&self.text));
         let range = lines.get((number as usize).wrapping_sub(1));
         range.and_then(|(start, end)| self.text.get(*start..*end)).unwrap_or_default()
+    }
+}
+
+impl Source {
+    /// The place itself, or the end of the last line before it with something on it: where a text ends too early, the
+    /// end of the file shows nobody what is missing.
+    pub(crate) fn at_text(&self, place: Place) -> Place {
+        let lines = self.lines.get_or_init(|| lines(&self.text)).len();
+        let mut line = place.line.min(u32::try_from(lines).unwrap_or(u32::MAX));
+        if line == place.line && !self.line(line).trim().is_empty() {
+            return place;
+        }
+        while line > 1 && self.line(line).trim().is_empty() {
+            line -= 1;
+        }
+        let column = u32::try_from(self.line(line).trim_end().chars().count()).unwrap_or(u32::MAX - 1) + 1;
+        Place { line, column, end: column + 1, last: line, ..place }
     }
 }
 

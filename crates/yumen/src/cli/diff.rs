@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::Format;
+
 /// Say which listeners, routes and upstreams a reload from OLD to NEW would keep, open, close or change.
 #[derive(Args)]
 pub(super) struct Diff {
@@ -12,11 +14,18 @@ pub(super) struct Diff {
     old: PathBuf,
     /// The configuration that would be put in force
     new: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 impl Diff {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let (old, new) = (super::load(&self.old)?, super::load(&self.new)?);
-        super::print(&format!("{}", yumen_config::diff(&old.config, &new.config)))
+        let diff = yumen_config::diff(&old.config, &new.config);
+        match self.format {
+            Format::Json => super::print_json(&diff.to_json()),
+            Format::Text => super::print(&format!("{diff}\n")),
+        }
     }
 }
