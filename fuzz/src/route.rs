@@ -188,7 +188,7 @@ fn takes_path(pattern: &PathMatch, path: &str) -> bool {
             for (at, segment) in wanted.iter().enumerate() {
                 let Some(here) = given.get(at) else { return false };
                 match segment.strip_prefix('{') {
-                    Some(name) if name.ends_with("...}") => return given[at..].join("/") != "",
+                    Some(name) if name.ends_with("...}") => return !given[at..].join("/").is_empty(),
                     Some(_) if here.is_empty() => return false,
                     None if here != segment => return false,
                     _ => {}
