@@ -1,4 +1,4 @@
-//! The relay of layer 4.
+//! The relay of layer 4, and its way of moving bulk for the content of a message ([`Conveyor`]).
 
 use std::cell::Cell;
 use std::io;
@@ -74,6 +74,10 @@ pub async fn relay(
 }
 
 mod engine;
+mod conveyor;
+mod pipe;
+
+pub use conveyor::{ConveyError, Conveyor};
 
 #[cfg(test)]
 mod tests;

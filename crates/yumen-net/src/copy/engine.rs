@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use super::pipe::{self, poll_io};
 use super::{End, RelayCounters, RelayEnd, RelayError, RelayOptions};
 use crate::os::{self, Pipe};
 use crate::rt::Deadline;
@@ -30,12 +31,9 @@ const SMALL_MOVES: u8 = 8;
 /// Moves of one direction before other tasks get their turn.
 const MOVES_PER_TURN: u32 = 16;
 const BYTES_PER_TURN: usize = 2 << 20;
-/// Empty pipes a worker keeps.
-const SPARE_PIPES: usize = 32;
 
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(Box::default());
-    static PIPES: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
 }
 
 pub(super) struct Relay<'a> {
@@ -307,19 +305,19 @@ impl Flow {
     }
 
     fn poll_into_pipe(&mut self, cx: &mut Context<'_>, source: &TcpStream) -> Poll<Result<usize, Failure>> {
-        let Some(pipe) = borrow_pipe() else {
+        let Some(pipe) = pipe::borrow() else {
             // Out of descriptors: copying still works.
             self.forgo_splice();
             return Poll::Ready(Ok(0));
         };
-        let spliced = poll_io(cx, source, Interest::READABLE, || os::splice_in(source, &pipe));
+        let spliced = poll_io(cx, source, Interest::READABLE, || os::splice_in(source, &pipe, usize::MAX));
         if let Poll::Ready(Ok(n @ 1..)) = spliced {
             self.small_moves = if n < SMALL_MOVE { self.small_moves + 1 } else { 0 };
             self.piped = Some((pipe, n));
             return Poll::Ready(Ok(n));
         }
         // Nobody holds a pipe while it waits.
-        return_pipe(pipe);
+        pipe::give_back(pipe);
         match ready!(spliced) {
             Ok(_) => self.stage = Stage::Ending,
             // A socket that cannot splice, such as one with a kernel protocol on top.
@@ -341,7 +339,7 @@ impl Flow {
             if *left == 0
                 && let Some((pipe, _)) = self.piped.take()
             {
-                return_pipe(pipe);
+                pipe::give_back(pipe);
             }
         }
         Poll::Ready(Ok(()))
@@ -353,53 +351,4 @@ impl Flow {
     }
 }
 
-/// Tries an operation whenever the socket is ready for it.
-fn poll_io(
-    cx: &mut Context<'_>,
-    tcp: &TcpStream,
-    interest: Interest,
-    mut io: impl FnMut() -> io::Result<usize>,
-) -> Poll<io::Result<usize>> {
-    loop {
-        if interest.is_readable() {
-            ready!(tcp.poll_read_ready(cx))?;
-        } else {
-            ready!(tcp.poll_write_ready(cx))?;
-        }
-        match tcp.try_io(interest, &mut io) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            done => return Poll::Ready(done),
-        }
-    }
-}
-
-fn borrow_pipe() -> Option<Pipe> {
-    if let Some(pipe) = PIPES.with_borrow_mut(Vec::pop) {
-        return Some(pipe);
-    }
-    match Pipe::open() {
-        Ok(pipe) => Some(pipe),
-        Err(error) => {
-            tracing::debug!(%error, "no pipe for splice; bytes are copied");
-            None
-        }
-    }
-}
-
-/// Only empty pipes come back; one with bytes in it is closed with its relay.
-fn return_pipe(pipe: Pipe) {
-    PIPES.with_borrow_mut(|pipes| {
-        if pipes.len() < SPARE_PIPES {
-            pipes.push(pipe);
-        }
-    });
-}
-
 const _: () = assert!(PROBE <= BULK && SMALL_MOVE <= PROBE, "one buffer serves both sizes");
-
-/// How many pipes the worker keeps.
-#[cfg(test)]
-pub(super) fn spare_pipes() -> usize {
-    PIPES.with_borrow(Vec::len)
-}

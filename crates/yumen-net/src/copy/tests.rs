@@ -108,13 +108,13 @@ async fn half_close_carries(options: RelayOptions, len: usize) {
 #[tokio::test(flavor = "local")]
 async fn hundred_megabytes_each_way_survive_half_close_spliced() {
     half_close_carries(RelayOptions::default(), 100 * MIB).await;
-    assert_eq!(engine::spare_pipes() > 0, crate::os::HAS_SPLICE, "the kernel moved the bytes and its pipe came back");
+    assert_eq!(pipe::spare() > 0, crate::os::HAS_SPLICE, "the kernel moved the bytes and its pipe came back");
 }
 
 #[tokio::test(flavor = "local")]
 async fn hundred_megabytes_each_way_survive_half_close_copied() {
     half_close_carries(copying(), 100 * MIB).await;
-    assert_eq!(engine::spare_pipes(), 0);
+    assert_eq!(pipe::spare(), 0);
 }
 
 #[tokio::test(flavor = "local")]

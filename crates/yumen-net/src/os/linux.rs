@@ -89,10 +89,10 @@ impl Pipe {
     }
 }
 
-/// Moves what `from` has into the pipe; 0 is the end of the stream. The pipe must be empty, so that `WouldBlock` can only
-/// mean that the socket has nothing.
-pub(crate) fn splice_in(from: &TcpStream, pipe: &Pipe) -> io::Result<usize> {
-    splice(from.as_raw_fd(), pipe.write.as_raw_fd(), pipe.room)
+/// Moves what `from` has into the pipe, up to `len` bytes; 0 is the end of the stream. The pipe must be empty, so that
+/// `WouldBlock` can only mean that the socket has nothing.
+pub(crate) fn splice_in(from: &TcpStream, pipe: &Pipe, len: usize) -> io::Result<usize> {
+    splice(from.as_raw_fd(), pipe.write.as_raw_fd(), len.min(pipe.room))
 }
 
 /// Moves up to `len` bytes from the pipe into `to`.
