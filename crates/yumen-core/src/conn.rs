@@ -1,6 +1,7 @@
 //! What is known of an accepted connection.
 
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// What the TLS handshake with the client settled.
@@ -33,4 +34,47 @@ pub struct Conn {
     pub generation: u64,
     /// TLS facts; `None` on a plain connection.
     pub tls: Option<TlsFacts>,
+}
+
+/// Appends an address as text, IPv4 as such even where it came mapped into IPv6. IPv4 by hand: it stands in every request
+/// and every log line, and the formatting of the standard library costs ten times as much.
+pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            for (i, octet) in v4.octets().into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b'.');
+                }
+                if octet >= 100 {
+                    out.push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    out.push(b'0' + octet / 10 % 10);
+                }
+                out.push(b'0' + octet % 10);
+            }
+        }
+        // Writing to a vector cannot fail.
+        IpAddr::V6(v6) => write!(out, "{v6}").unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_is_written_as_the_standard_library_writes_it() {
+        for octet in 0..=255 {
+            let address = IpAddr::from([octet, 255 - octet, 0, octet / 2]);
+            let mut out = Vec::new();
+            write_address(&mut out, address);
+            assert_eq!(String::from_utf8_lossy(&out), address.to_string());
+        }
+        let mut out = Vec::new();
+        write_address(&mut out, IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x0102, 0x0304]));
+        out.push(b' ');
+        write_address(&mut out, IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]));
+        assert_eq!(out, b"1.2.3.4 2001:db8::1");
+    }
 }

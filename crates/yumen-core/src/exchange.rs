@@ -35,6 +35,13 @@ pub struct Finished {
     pub detail: Box<str>,
 }
 
+/// What an exchange meets on its way: a route, an upstream, an endpoint. The log asks it for its name; the observer, which
+/// knows the types of the data path, for itself.
+pub trait Met: Any + Send + Sync {
+    /// The name in the configuration.
+    fn name(&self) -> &str;
+}
+
 /// Is told of every exchange, once, when it is over. One per worker.
 pub trait Observer {
     /// The exchange is over and its record complete.
@@ -63,13 +70,11 @@ pub struct Exchange {
     line: Vec<u8>,
     authority_len: usize,
     /// The route that was met.
-    pub route: Option<Arc<str>>,
-    /// The route itself, for the observer, which knows its type.
-    pub matched: Option<Arc<dyn Any + Send + Sync>>,
+    pub route: Option<Arc<dyn Met>>,
     /// The upstream it was sent to.
-    pub upstream: Option<Arc<str>>,
+    pub upstream: Option<Arc<dyn Met>>,
     /// The endpoint that answered or failed last.
-    pub endpoint: Option<Arc<str>>,
+    pub endpoint: Option<Arc<dyn Met>>,
     /// How many times it was sent.
     pub attempts: u32,
     /// The request id, accepted or minted.
@@ -108,7 +113,6 @@ impl Exchange {
             line: Vec::new(),
             authority_len: 0,
             route: None,
-            matched: None,
             upstream: None,
             endpoint: None,
             attempts: 0,
@@ -127,11 +131,11 @@ impl Exchange {
     }
 
     /// Remembers what was asked for, before anything rewrites it. The query is left out: it may hold secrets.
-    pub fn asked(&mut self, authority: &str, path: &str) {
+    pub fn asked(&mut self, authority: &[u8], path: &[u8]) {
         self.line.clear();
         self.line.reserve(authority.len() + path.len());
-        self.line.extend_from_slice(authority.as_bytes());
-        self.line.extend_from_slice(path.as_bytes());
+        self.line.extend_from_slice(authority);
+        self.line.extend_from_slice(path);
         self.authority_len = authority.len();
     }
 

@@ -42,17 +42,19 @@ impl Fields {
         Self::default()
     }
 
-    /// Forgets everything, keeps the memory, and takes `head` as the new block.
-    pub fn reset(&mut self, head: &[u8]) {
+    /// Forgets everything, keeps the memory, and takes `head`, which has so many `lines`, as the new block. Room is made
+    /// for the handful of fields that a gateway adds, so that the common message costs one allocation for each of the two.
+    pub fn reset(&mut self, head: &[u8], lines: usize) {
         self.block.clear();
         self.entries.clear();
-        self.block.reserve(head.len() + 192);
+        self.block.reserve(head.len() + 256);
+        self.entries.reserve(lines + 6);
         self.block.extend_from_slice(head);
     }
 
-    /// Names a field that already stands in the block.
-    pub fn push_span(&mut self, name: Span, value: Span) {
-        self.entries.push(Entry { name, value });
+    /// Names fields that already stand in the block, by their names and values.
+    pub fn extend_spans(&mut self, fields: impl Iterator<Item = (Span, Span)>) {
+        self.entries.extend(fields.map(|(name, value)| Entry { name, value }));
     }
 
     /// Appends text to the block and says where it went.
@@ -111,6 +113,20 @@ impl Fields {
     pub fn add(&mut self, name: &str, value: &[u8]) {
         let name = self.intern(name.as_bytes());
         let value = self.intern(value);
+        self.entries.push(Entry { name, value });
+    }
+
+    /// Appends a field line whose value `write` puts behind what it is given. The caller has checked both.
+    pub fn add_with(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        let name = self.intern(name.as_bytes());
+        let start = self.block.len() as u32;
+        write(&mut self.block);
+        self.entries.push(Entry { name, value: Span { start, end: self.block.len() as u32 } });
+    }
+
+    /// Appends a field line whose value stands in the block already.
+    pub fn add_span(&mut self, name: &str, value: Span) {
+        let name = self.intern(name.as_bytes());
         self.entries.push(Entry { name, value });
     }
 

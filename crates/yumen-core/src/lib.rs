@@ -18,10 +18,10 @@ mod fields;
 mod source;
 
 pub use body::{Body, BodyStream, Frame};
-pub use conn::{Conn, TlsFacts};
+pub use conn::{Conn, TlsFacts, write_address};
 pub use control::{Control, ExplainRequest, Pending};
 pub use error::{Error, Reason, Retry, Side, Stage};
-pub use exchange::{Exchange, Finished, Interim, Observer, Timings};
+pub use exchange::{Exchange, Finished, Interim, Met, Observer, Timings};
 pub use fields::{Fields, Span};
 pub use message::{Method, Request, Response, Scheme, Version};
 pub use middleware::{Answer, Middleware, Next, Terminal};

@@ -138,9 +138,21 @@ impl Request {
         self.fields.text(self.target)
     }
 
+    /// The bytes of [`Request::target`], for those who only copy them.
+    pub fn target_bytes(&self) -> &[u8] {
+        self.fields.bytes(self.target)
+    }
+
     /// The path without the query.
     pub fn path(&self) -> &str {
-        self.target().split('?').next().unwrap_or_default()
+        std::str::from_utf8(self.path_bytes()).unwrap_or_default()
+    }
+
+    /// The bytes of [`Request::path`], for those who only copy them.
+    pub fn path_bytes(&self) -> &[u8] {
+        let target = self.target_bytes();
+        let end = target.iter().position(|b| *b == b'?').unwrap_or(target.len());
+        target.get(..end).unwrap_or_default()
     }
 
     /// The query without its `?`.
@@ -151,6 +163,11 @@ impl Request {
     /// Host and port the request is for, as the client wrote it.
     pub fn authority(&self) -> &str {
         self.fields.text(self.authority)
+    }
+
+    /// Where the authority stands in the block of `fields`; empty when there is none.
+    pub fn authority_span(&self) -> Span {
+        self.authority
     }
 
     /// The host of the authority without its port; letter case as written.

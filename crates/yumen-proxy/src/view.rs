@@ -1,5 +1,6 @@
 //! What a worker owns and what it sees: the current snapshot, its pools, its part of the log.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -34,14 +35,9 @@ pub(crate) struct Key {
 pub(crate) struct View {
     pub(crate) snapshot: Arc<Snapshot>,
     names: HashMap<Key, Arc<str>>,
-    observer: Rc<dyn Observer>,
 }
 
 impl View {
-    pub(crate) fn observer(&self) -> Rc<dyn Observer> {
-        Rc::clone(&self.observer)
-    }
-
     pub(crate) fn listener_at(&self, key: &Key) -> Option<Arc<str>> {
         self.names.get(key).cloned()
     }
@@ -53,6 +49,7 @@ pub(crate) struct Worker {
     pub(crate) local: Rc<Local>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) log: Rc<WorkerLog>,
+    observer: Rc<dyn Observer>,
     view: RefCell<Rc<View>>,
 }
 
@@ -66,25 +63,35 @@ impl Worker {
     pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Self {
         let log = Rc::new(shared.log.worker(index));
         let observer: Rc<dyn Observer> = Rc::new(Recorder { index, log: Rc::clone(&log) });
-        let view = RefCell::new(Rc::new(view_of(shared.snapshot.load_full(), observer)));
-        Self { index, local: Rc::new(Local::new(index)), shared, log, view }
+        let view = RefCell::new(Rc::new(view_of(shared.snapshot.load_full())));
+        Self { index, local: Rc::new(Local::new(index)), shared, log, observer, view }
+    }
+
+    /// Who hears of the end of each exchange.
+    pub(crate) fn observer(&self) -> Rc<dyn Observer> {
+        Rc::clone(&self.observer)
+    }
+
+    /// The generation in force: whoever keeps something of a snapshot asks whether it is still the current one.
+    pub(crate) fn generation(&self) -> u64 {
+        self.shared.generation.load(Relaxed)
     }
 
     /// The current snapshot. Costs a load and a compare unless it has changed.
     pub(crate) fn view(&self) -> Rc<View> {
         let current = Rc::clone(&self.view.borrow());
-        if current.snapshot.generation == self.shared.generation.load(Relaxed) {
+        if current.snapshot.generation == self.generation() {
             return current;
         }
-        let fresh = Rc::new(view_of(self.shared.snapshot.load_full(), current.observer()));
+        let fresh = Rc::new(view_of(self.shared.snapshot.load_full()));
         self.view.replace(Rc::clone(&fresh));
         fresh
     }
 }
 
-fn view_of(snapshot: Arc<Snapshot>, observer: Rc<dyn Observer>) -> View {
+fn view_of(snapshot: Arc<Snapshot>) -> View {
     let names = snapshot.addresses().map(|(addr, name)| (Key::new(addr, &name), name)).collect();
-    View { snapshot, names, observer }
+    View { snapshot, names }
 }
 
 /// Writes the log line and counts, once for each exchange.
@@ -96,7 +103,8 @@ struct Recorder {
 impl Observer for Recorder {
     fn finished(&self, exchange: &Exchange) {
         self.log.write(exchange);
-        let Some(route) = exchange.matched.as_ref().and_then(|route| route.downcast_ref::<Route>()) else { return };
+        let Some(met) = exchange.route.as_deref() else { return };
+        let Some(route) = (met as &dyn Any).downcast_ref::<Route>() else { return };
         let metrics = &route.metrics;
         metrics.requests.inc(self.index, exchange.status);
         metrics.duration.observe(self.index, exchange.timings.total);

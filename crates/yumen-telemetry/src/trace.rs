@@ -91,16 +91,26 @@ fn nibble(digit: u8) -> u8 {
     if digit.is_ascii_digit() { digit - b'0' } else { digit - b'a' + 10 }
 }
 
-/// `N` random hexadecimal digits, from the thread's own generator; never all zeros.
+/// `N` random hexadecimal digits (an even number), from the thread's own generator; never all zeros.
 fn random_hex<const N: usize>() -> [u8; N] {
+    const PAIRS: [[u8; 2]; 256] = {
+        let mut pairs = [[0; 2]; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            pairs[byte] = [HEX[byte >> 4], HEX[byte & 15]];
+            byte += 1;
+        }
+        pairs
+    };
     let mut rng = rand::rng();
     let mut out = [b'0'; N];
-    while out.iter().all(|b| *b == b'0') {
+    let mut any = 0;
+    while any == 0 {
         for part in out.chunks_mut(16) {
-            let mut bits = rng.next_u64();
-            for digit in part {
-                *digit = HEX[(bits & 15) as usize];
-                bits >>= 4;
+            let bits = rng.next_u64();
+            any |= bits;
+            for (pair, byte) in part.chunks_exact_mut(2).zip(bits.to_le_bytes()) {
+                pair.copy_from_slice(&PAIRS[usize::from(byte)]);
             }
         }
     }

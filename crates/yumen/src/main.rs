@@ -17,6 +17,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// The allocators of the systems differ, and those of Windows and of glibc are slow for what a request leaves behind: a few
+/// short-lived pieces of some KiB.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match cli::Cli::parse().execute() {
         Ok(code) => code,

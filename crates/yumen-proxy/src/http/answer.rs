@@ -2,7 +2,7 @@
 
 use std::io;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use yumen_core::{Body, Error, Exchange, Frame, Method, Response, Side, Stage, Version};
 use yumen_http1 as http1;
@@ -20,6 +20,8 @@ pub(super) struct Manner {
     /// Whether the connection ends behind this answer.
     pub(super) close: bool,
     pub(super) write_idle: Duration,
+    /// The clock as it was read when the answer was at hand.
+    pub(super) now: Instant,
 }
 
 /// Writes an answer to its last byte. The result says whether the connection may go on.
@@ -39,10 +41,15 @@ pub(super) async fn write(
     let close = manner.close || length.is_none() && !chunked;
     let mut out = Outgoing::new(local.buffer());
     encode_head(out.text(), &response, &manner, (length, bodiless, chunked, close));
-    let result = if bodiless {
-        flush(link, &mut out, manner.write_idle).await
-    } else {
-        copy(link, &mut out, &mut body, (chunked, manner.write_idle), exchange).await
+    let result = match body {
+        _ if bodiless => flush(link, &mut out, manner.now + manner.write_idle).await,
+        Body::Stream(_) => copy(link, &mut out, &mut body, (chunked, manner.write_idle), exchange).await,
+        Body::Empty => flush(link, &mut out, manner.now + manner.write_idle).await,
+        Body::Full(data) => {
+            exchange.bytes_out += data.len() as u64;
+            out.push(data, false);
+            flush(link, &mut out, manner.now + manner.write_idle).await
+        }
     };
     local.give_back(out.into_buffer());
     result.map(|()| !close)
@@ -84,7 +91,7 @@ async fn copy(
         let part = match futures_now(body).await {
             Some(part) => part,
             None => {
-                flush(link, out, write_idle).await?;
+                flush(link, out, rt::now() + write_idle).await?;
                 body.frame().await
             }
         };
@@ -98,7 +105,7 @@ async fn copy(
             }
             Some(Err(error)) => {
                 // The client must not take what it has for the whole: the connection ends in the middle.
-                flush(link, out, write_idle).await?;
+                flush(link, out, rt::now() + write_idle).await?;
                 link.borrow().transport.set_linger_zero();
                 return Err(error);
             }
@@ -110,7 +117,7 @@ async fn copy(
             }
         }
         if ended || !out.has_room() {
-            flush(link, out, write_idle).await?;
+            flush(link, out, rt::now() + write_idle).await?;
         }
     }
     Ok(())
@@ -125,8 +132,8 @@ async fn futures_now(body: &mut Body) -> Option<Option<Result<Frame, Error>>> {
     .await
 }
 
-async fn flush(link: &Shared, out: &mut Outgoing, write_idle: Duration) -> Result<(), Error> {
-    link.borrow().wait_until(Some(rt::now() + write_idle));
+async fn flush(link: &Shared, out: &mut Outgoing, by: Instant) -> Result<(), Error> {
+    link.borrow().wait_until(Some(by));
     std::future::poll_fn(|cx| out.poll_write(&mut link.borrow_mut(), cx)).await.map_err(|e| write_error(&e))
 }
 

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use yumen_core::{BodyStream, Error, Frame, Reason, Side, Stage};
+use yumen_http1::Framing;
 use yumen_net::rt;
 use yumen_telemetry::reasons;
 
@@ -15,15 +16,40 @@ use crate::wire::{BodyFault, Content};
 /// How long a client may send at any rate before the minimum applies.
 const RATE_GRACE: Duration = Duration::from_secs(10);
 
-/// What is known of a request's content once its stream is gone.
+/// What is known of a request's content once its stream is gone. Costs nothing where there is no content.
+pub(super) struct Progress(Option<Rc<Tally>>);
+
+/// Kept up to date by the stream.
 #[derive(Default)]
-pub(super) struct Progress {
+struct Tally {
     /// Bytes of content received.
-    pub(super) received: Cell<u64>,
+    received: Cell<u64>,
     /// The content ended as it should.
-    pub(super) done: Cell<bool>,
+    done: Cell<bool>,
     /// Any of it was asked for.
-    pub(super) begun: Cell<bool>,
+    begun: Cell<bool>,
+}
+
+impl Progress {
+    /// Nothing received yet of content in this framing.
+    pub(super) fn of(framing: Framing) -> Self {
+        Self(if matches!(framing, Framing::None | Framing::Length(0)) { None } else { Some(Rc::default()) })
+    }
+
+    /// Bytes of content received.
+    pub(super) fn received(&self) -> u64 {
+        self.0.as_ref().map_or(0, |tally| tally.received.get())
+    }
+
+    /// Whether there is no content, or it ended as it should.
+    pub(super) fn is_done(&self) -> bool {
+        self.0.as_ref().is_none_or(|tally| tally.done.get())
+    }
+
+    /// Whether any content was asked for.
+    pub(super) fn is_begun(&self) -> bool {
+        self.0.as_ref().is_some_and(|tally| tally.begun.get())
+    }
 }
 
 /// The patience for a client's content.
@@ -40,20 +66,22 @@ pub(super) struct Patience {
 pub(super) struct ClientContent {
     link: Shared,
     content: Content,
-    progress: Rc<Progress>,
+    tally: Rc<Tally>,
     patience: Patience,
     since: Option<Instant>,
 }
 
 impl ClientContent {
-    pub(super) fn new(link: Shared, content: Content, progress: Rc<Progress>, patience: Patience) -> Self {
-        Self { link, content, progress, patience, since: None }
+    /// The content behind a head; `None` when there is none.
+    pub(super) fn new(link: &Shared, content: Content, progress: &Progress, patience: Patience) -> Option<Self> {
+        let tally = Rc::clone(progress.0.as_ref()?);
+        Some(Self { link: Rc::clone(link), content, tally, patience, since: None })
     }
 
     fn is_slow(&self, now: Instant) -> bool {
         let Some(since) = self.since else { return false };
         let took = now.saturating_duration_since(since);
-        took > RATE_GRACE && self.progress.received.get() / took.as_secs().max(1) < self.patience.rate
+        took > RATE_GRACE && self.tally.received.get() / took.as_secs().max(1) < self.patience.rate
     }
 
     fn fault(&self, fault: BodyFault) -> Error {
@@ -72,19 +100,19 @@ impl BodyStream for ClientContent {
         if self.content.is_done() {
             return Poll::Ready(None);
         }
-        self.progress.begun.set(true);
+        self.tally.begun.set(true);
         let now = rt::now();
         self.since.get_or_insert(now);
         let link = &mut *self.link.borrow_mut();
         link.wait_until(Some(now + self.patience.idle));
         let part = ready!(self.content.poll_next(link, cx));
-        self.progress.done.set(self.content.is_done());
+        self.tally.done.set(self.content.is_done());
         match part {
             None => Poll::Ready(None),
             Some(Err(fault)) => Poll::Ready(Some(Err(self.fault(fault)))),
             Some(Ok(Frame::Data(data))) => {
-                let received = self.progress.received.get() + data.len() as u64;
-                self.progress.received.set(received);
+                let received = self.tally.received.get() + data.len() as u64;
+                self.tally.received.set(received);
                 if self.patience.limit.is_some_and(|limit| received > limit) {
                     return Poll::Ready(Some(Err(Error::new(Side::Client, Stage::Receive, reasons::BODY_TOO_LARGE))));
                 }

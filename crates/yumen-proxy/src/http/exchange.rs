@@ -1,18 +1,16 @@
 //! One exchange: find the route, run the chain, write the answer, and leave the connection where the next one begins.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use yumen_config::config::AbsoluteForm;
-use yumen_core::{
-    Body, Conn, Error, Exchange, Fields, Interim, Next, Reason, Request, Response, Scheme, Side, Stage, Version,
-};
+use yumen_core::{Body, Conn, Error, Exchange, Interim, Next, Reason, Request, Response, Scheme, Side, Stage, Version};
 use yumen_http1::{Fault, Framing, TargetForm};
 use yumen_net::rt::{self, Deadline};
+use yumen_net::transport::IdleState;
 use yumen_telemetry::{reasons, trace};
 
 use super::answer::{self, Manner};
@@ -24,7 +22,7 @@ use crate::route::Route;
 use crate::snapshot::Listener;
 use crate::upstream::Send;
 use crate::view::Worker;
-use crate::wire::{Content, Outgoing, encode_fields, strip_hop_by_hop};
+use crate::wire::{Content, strip_hop_by_hop};
 
 /// How much unread content is read and thrown away so that a connection can go on.
 const DRAIN_LIMIT: u64 = 64 * 1024;
@@ -39,8 +37,7 @@ pub(super) enum Refusal {
 
 /// Answers what could not be read as a request, and ends the connection.
 pub(super) async fn refuse(worker: &Rc<Worker>, conn: &Rc<Conn>, link: &Shared, why: Refusal) {
-    let view = worker.view();
-    let mut exchange = Exchange::new(Rc::clone(conn), rt::now(), view.observer());
+    let mut exchange = Exchange::new(Rc::clone(conn), rt::now(), worker.observer());
     let error = match why {
         Refusal::Grammar(fault) => {
             Error::new(Side::Client, Stage::Receive, Reason::new(fault.reason())).detail(fault.to_string())
@@ -48,7 +45,13 @@ pub(super) async fn refuse(worker: &Rc<Worker>, conn: &Rc<Conn>, link: &Shared, 
         Refusal::HeadLate => Error::new(Side::Client, Stage::Receive, reasons::CLIENT_HEAD_TIMEOUT),
     };
     exchange.failed(&error);
-    let manner = manner(Version::Http11, false, true, Duration::from_secs(5));
+    let manner = Manner {
+        version: Version::Http11,
+        head_only: false,
+        close: true,
+        write_idle: Duration::from_secs(5),
+        now: exchange.started,
+    };
     let response = dated(respond::answer(&error));
     if answer::write(link, &worker.local, &mut exchange, response, manner).await.is_ok() {
         drop(exchange);
@@ -56,27 +59,21 @@ pub(super) async fn refuse(worker: &Rc<Worker>, conn: &Rc<Conn>, link: &Shared, 
     }
 }
 
-fn manner(version: Version, head_only: bool, close: bool, write_idle: Duration) -> Manner {
-    Manner { version, head_only, close, write_idle }
-}
-
-/// Runs one exchange. The result says whether the connection goes on.
+/// Runs one exchange. The result is when it ended, if the connection goes on.
 pub(super) async fn run(
     worker: &Rc<Worker>,
     conn: &Rc<Conn>,
     (link, listener): (&Shared, &Listener),
     received: Received,
     (last, mut cut): (bool, Cut<'_>),
-) -> bool {
-    let view = worker.view();
-    let mut exchange = Exchange::new(Rc::clone(conn), rt::now(), view.observer());
+) -> Option<Instant> {
+    let mut exchange = Exchange::new(Rc::clone(conn), rt::now(), worker.observer());
     let Received { mut request, framing, keep_alive, form, connection_options } = received;
     let version = request.version;
     request.scheme = if conn.tls.is_some() { Scheme::Https } else { Scheme::Http };
-    begin(&mut exchange, &mut request, listener, connection_options, link);
-    let progress = Rc::new(Progress::default());
+    begin(&mut exchange, &mut request, listener, (form, connection_options), link);
     let awaits_continue = request.expects_continue;
-    progress.done.set(matches!(framing, Framing::None | Framing::Length(0)));
+    let progress = Progress::of(framing);
     let outcome = match admit(&request, form, framing, listener) {
         Ok(()) => {
             attach(&mut request, framing, link, &progress, listener);
@@ -84,12 +81,12 @@ pub(super) async fn run(
         }
         Err(error) => Err(error),
     };
-    exchange.bytes_in = progress.received.get();
+    exchange.bytes_in = progress.received();
     let mut response = match outcome {
         Ok(response) => response,
         Err(error) if is_client_lost(&error) => {
             exchange.failed(&error);
-            return false;
+            return None;
         }
         Err(error) => {
             exchange.failed(&error);
@@ -97,17 +94,18 @@ pub(super) async fn run(
         }
     };
     if response.status == 101 {
-        return upgrade::run(worker, link, exchange, response, (listener, cut)).await;
+        Box::pin(upgrade::run(worker, link, exchange, response, (listener, cut))).await;
+        return None;
     }
     if !response.fields.contains("date") {
         response = dated(response);
     }
-    let unread = !progress.done.get();
+    let unread = !progress.is_done();
     // Content that was waited for with 100-continue and never came may still come: where the next request begins is
     // then unknown.
     // So is it when the endpoint answered in the middle of it: it need not take the rest.
     let unknowable =
-        unread && (awaits_continue || progress.begun.get() || framing_len(framing).is_none_or(|n| n > DRAIN_LIMIT));
+        unread && (awaits_continue || progress.is_begun() || framing_len(framing).is_none_or(|n| n > DRAIN_LIMIT));
     let over = {
         let link = link.borrow();
         link.ended && link.ahead.is_empty()
@@ -115,24 +113,26 @@ pub(super) async fn run(
     // What a client sends behind CONNECT is meant for the tunnel it hopes for, and is no request.
     let tunnelled = form == TargetForm::Authority;
     let close = !keep_alive || last || cut.is_draining() || unknowable || over || tunnelled;
-    let manner = manner(version, answer::is_head(exchange.method.as_ref()), close, listener.config.timeouts.write_idle);
+    let head_only = answer::is_head(exchange.method.as_ref());
+    let manner = Manner { version, head_only, close, write_idle: listener.config.timeouts.write_idle, now: rt::now() };
     let written = deliver(link, worker, &mut exchange, response, (manner, cut)).await;
-    exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
-    exchange.bytes_in = progress.received.get();
+    let ended = rt::now();
+    exchange.timings.total = ended.saturating_duration_since(exchange.started);
+    exchange.bytes_in = progress.received();
     match written {
-        Ok(true) => finish_reading(link, framing, &progress, listener).await,
+        Ok(true) if progress.is_done() => Some(ended),
+        Ok(true) => {
+            let goes_on = Box::pin(finish_reading(link, framing, &progress, listener)).await;
+            goes_on.then(rt::now)
+        }
         Ok(false) => {
             drop(exchange);
-            if !progress.done.get() || !link.borrow().ahead.is_empty() {
-                linger(link).await;
-            } else {
-                shutdown(link).await;
-            }
-            false
+            Box::pin(part(link, progress.is_done())).await;
+            None
         }
         Err(error) => {
             exchange.failed(&error);
-            false
+            None
         }
     }
 }
@@ -170,38 +170,55 @@ fn framing_len(framing: Framing) -> Option<u64> {
 }
 
 /// Notes what was asked, and makes the request one of ours: hop-by-hop fields off, forwarding fields on.
-fn begin(exchange: &mut Exchange, request: &mut Request, listener: &Listener, connection_options: bool, link: &Shared) {
+fn begin(
+    exchange: &mut Exchange,
+    request: &mut Request,
+    listener: &Listener,
+    (form, connection_options): (TargetForm, bool),
+    link: &Shared,
+) {
+    let policy = &listener.config.forwarded;
+    let peer = exchange.conn.peer.ip().to_canonical();
+    let trusted = headers::is_trusted(peer, policy);
     exchange.method = Some(request.method.clone());
     exchange.version = request.version;
-    exchange.asked(request.authority(), request.path());
-    exchange.client = headers::client_address(&request.fields, exchange.conn.peer.ip(), &listener.config.forwarded);
+    exchange.asked(request.fields.bytes(request.authority_span()), request.path_bytes());
+    exchange.client = if trusted { headers::client_address(&request.fields, peer, policy) } else { peer };
     if request.version == Version::Http11 {
-        exchange.interim = Some(Rc::new(ToClient(Rc::clone(link))));
+        exchange.interim = Some(Rc::clone(link) as Rc<dyn Interim>);
     } else {
         // A client of HTTP/1.0 cannot mean it (RFC 9110 section 10.1.1), and the endpoint must not wait for it.
         request.fields.remove("expect");
     }
     let offer = if request.upgrade { headers::upgrade_offer(&request.fields) } else { Vec::new() };
-    strip_hop_by_hop(&mut request.fields, connection_options, false);
+    // No proxy writes the twins of claims: even behind a trusted one they are what the client sent.
+    let is_untrue = |name: &[u8]| headers::is_claim(name) && (!trusted || name.contains(&b'_'));
+    strip_hop_by_hop(&mut request.fields, connection_options, false, is_untrue);
     request.upgrade = !offer.is_empty();
     if request.upgrade {
         request.fields.add("Connection", b"Upgrade");
         request.fields.add("Upgrade", &offer);
     }
-    if request.authority().is_empty() {
+    if request.authority_span().is_empty() {
         // HTTP/1.0 may come without, HTTP/1.1 may not go on without (RFC 9112 sections 3.2 and 3.3).
         let local = exchange.conn.local;
         let authority = std::net::SocketAddr::new(local.ip(), local.port()).to_string();
         request.fields.set("Host", authority.as_bytes());
-    } else {
+    } else if form == TargetForm::Absolute {
+        // In any other form the authority is what stands in the Host field.
         let authority = request.authority().as_bytes().to_vec();
         request.fields.set("Host", &authority);
     }
-    headers::forward(request, exchange, &listener.config.forwarded);
-    let parent = request.fields.first("traceparent").and_then(trace::TraceParent::parse);
-    let own = parent.map_or_else(trace::TraceParent::mint, |p| p.child());
+    headers::forward(request, exchange, policy, trusted);
+    let given = request.fields.first("traceparent");
+    let is_given = given.is_some();
+    let own = given.and_then(trace::TraceParent::parse).map_or_else(trace::TraceParent::mint, |p| p.child());
     exchange.trace_id = Some(own.trace_id);
-    request.fields.set("traceparent", &own.render());
+    if is_given {
+        request.fields.set("traceparent", &own.render());
+    } else {
+        request.fields.add("traceparent", &own.render());
+    }
 }
 
 /// What no route can allow.
@@ -224,16 +241,14 @@ fn admit(request: &Request, form: TargetForm, framing: Framing, listener: &Liste
     Ok(())
 }
 
-fn attach(request: &mut Request, framing: Framing, link: &Shared, progress: &Rc<Progress>, listener: &Listener) {
-    let content = Content::new(framing, &listener.limits);
-    if content.is_done() {
-        return;
-    }
+fn attach(request: &mut Request, framing: Framing, link: &Shared, progress: &Progress, listener: &Listener) {
     let timeouts = &listener.config.timeouts;
     let patience =
         Patience { idle: timeouts.body_idle, rate: timeouts.min_body_rate, limit: listener.config.limits.body };
-    let stream = ClientContent::new(Rc::clone(link), content, Rc::clone(progress), patience);
-    request.body = Body::Stream(Box::new(stream));
+    let content = Content::new(framing, &listener.limits);
+    if let Some(stream) = ClientContent::new(link, content, progress, patience) {
+        request.body = Body::Stream(Box::new(stream));
+    }
 }
 
 /// Finds the route and runs its chain, watching the client and the clock meanwhile.
@@ -242,15 +257,14 @@ async fn dispatch(
     (link, listener): (&Shared, &Listener),
     exchange: &mut Exchange,
     request: Request,
-    (progress, cut): (&Rc<Progress>, &mut Cut<'_>),
+    (progress, cut): (&Progress, &mut Cut<'_>),
 ) -> Result<Response, Error> {
     let Some(route) = listener.table.find(&request, exchange.client) else {
         let error = Error::new(Side::Client, Stage::Route, reasons::NO_ROUTE);
         exchange.failed(&error);
         return Ok(respond::plain(listener.config.default_status, reasons::NO_ROUTE.code()));
     };
-    exchange.route = Some(Arc::clone(&route.name));
-    exchange.matched = Some(Arc::clone(route) as Arc<dyn Any + std::marker::Send + Sync>);
+    exchange.route = Some(Arc::clone(route) as _);
     if let Some(whole) = route.phase.request {
         exchange.deadline = Some(exchange.started + whole);
     }
@@ -267,7 +281,7 @@ async fn dispatch(
         if let Poll::Ready(error) = cut.poll(cx) {
             return Poll::Ready(Err(error));
         }
-        if progress.done.get()
+        if progress.is_done()
             && let Poll::Ready(e) = link.borrow_mut().poll_gone(cx)
         {
             return Poll::Ready(Err(answer::write_error(&e)));
@@ -285,12 +299,12 @@ async fn through(
 ) -> Result<Response, Error> {
     match &route.upstream {
         Some(upstream) => {
-            let last = Send {
-                local: Rc::clone(&worker.local),
-                upstream: Arc::clone(upstream),
-                phase: route.phase,
-                idle_race: route.config.retry.idle_race,
-            };
+            let (phase, idle_race) = (route.phase, route.config.retry.idle_race);
+            let last = Send { local: &worker.local, upstream, phase, idle_race };
+            if route.chain.is_empty() {
+                // Without a box for what stands behind the chain.
+                return last.send(exchange, request).await;
+            }
             Next::new(&route.chain, &last).run(exchange, request).await
         }
         None => Next::new(&route.chain, &NoUpstream).run(exchange, request).await,
@@ -298,13 +312,10 @@ async fn through(
 }
 
 /// Reads away what is left of a small content, so that the next request is found. `false` ends the connection.
-async fn finish_reading(link: &Shared, framing: Framing, progress: &Rc<Progress>, listener: &Listener) -> bool {
-    if progress.done.get() {
-        return true;
-    }
+async fn finish_reading(link: &Shared, framing: Framing, progress: &Progress, listener: &Listener) -> bool {
     // Only the one who never began still has the whole content in front of him; one that stopped in the middle has lost
     // his place.
-    if progress.begun.get() {
+    if progress.is_begun() {
         linger(link).await;
         return false;
     }
@@ -343,6 +354,21 @@ async fn linger(link: &Shared) {
     }
 }
 
+/// Ends a connection whose answer was its last. Closing a plain socket under which nothing lies unread says all there is to
+/// say; TLS takes its leave, and what lies unread wants patience.
+async fn part(link: &Shared, read: bool) {
+    let calm = {
+        let link = &mut *link.borrow_mut();
+        read && link.ahead.is_empty()
+            && (!link.transport.is_plain() || link.transport.check_idle() != IdleState::UnaskedBytes)
+    };
+    if !calm {
+        linger(link).await;
+    } else if !link.borrow().transport.is_plain() {
+        shutdown(link).await;
+    }
+}
+
 async fn shutdown(link: &Shared) {
     link.borrow().wait_until(Some(rt::now() + LINGER));
     let ended = std::future::poll_fn(|cx| {
@@ -359,25 +385,4 @@ async fn shutdown(link: &Shared) {
 fn dated(mut response: Response) -> Response {
     response.fields.add("Date", crate::clock::http_date(rt::wall()).as_bytes());
     response
-}
-
-/// Sends informational answers while the final one is awaited. They are small: what the socket does not take at once is
-/// not worth waiting for, since an answer cut in half would spoil the connection they are written whole or not at all
-/// only when the socket is full, in which case the connection is given up by the final write.
-struct ToClient(Shared);
-
-impl Interim for ToClient {
-    fn send(&self, status: u16, fields: &Fields) {
-        let mut out = Outgoing::new(Vec::new());
-        yumen_http1::encode_status_line(out.text(), status, None);
-        encode_fields(out.text(), fields);
-        out.text().extend_from_slice(b"\r\n");
-        let waker = std::task::Waker::noop();
-        let mut cx = std::task::Context::from_waker(waker);
-        let Ok(mut link) = self.0.try_borrow_mut() else { return };
-        if out.poll_write(&mut link, &mut cx).is_pending() {
-            link.transport.set_linger_zero();
-            link.ended = true;
-        }
-    }
 }

@@ -3,21 +3,25 @@
 use std::net::IpAddr;
 
 use yumen_config::config::{Forwarded, ForwardedEmit};
-use yumen_core::{Exchange, Fields, Request, Version};
+use yumen_core::{Exchange, Fields, Request, Version, write_address};
 use yumen_http1::tokens;
+
+/// Whether a peer is a proxy whose word about the client counts.
+pub(crate) fn is_trusted(peer: IpAddr, policy: &Forwarded) -> bool {
+    policy.trust.iter().any(|net| net.contains(&peer))
+}
 
 /// The address of the client: the peer, or what trusted proxies in front of us say, counted from the right.
 pub(crate) fn client_address(fields: &Fields, peer: IpAddr, policy: &Forwarded) -> IpAddr {
-    let trusted = |ip: IpAddr| policy.trust.iter().any(|net| net.contains(&ip.to_canonical()));
     let mut client = peer.to_canonical();
-    if !trusted(client) {
+    if !is_trusted(client, policy) {
         return client;
     }
     let mut chain: Vec<&[u8]> = fields.all("x-forwarded-for").flat_map(tokens).collect();
     while let Some(last) = chain.pop() {
         let Some(ip) = parse_address(last) else { return client };
         client = ip;
-        if !trusted(client) {
+        if !is_trusted(client, policy) {
             return client;
         }
     }
@@ -40,44 +44,50 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
     text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
-/// Adds what the next hop should know of the client. Claims of a client that is not trusted are removed first, and twins
-/// of claims whoever sends them.
-pub(crate) fn forward(request: &mut Request, exchange: &Exchange, policy: &Forwarded) {
+/// Adds what the next hop should know of the client. Claims of a peer that is not trusted have been removed before.
+pub(crate) fn forward(request: &mut Request, exchange: &Exchange, policy: &Forwarded, trusted: bool) {
     let peer = exchange.conn.peer.ip().to_canonical();
-    let trusted = policy.trust.iter().any(|net| net.contains(&peer));
-    // No proxy writes the twins: even behind a trusted one they are what the client sent.
-    request.fields.retain(|name, _| !(is_claim(name) && (!trusted || name.contains(&b'_'))));
     let (x, standard) = match policy.emit {
         ForwardedEmit::Off => (false, false),
         ForwardedEmit::XForwarded => (true, false),
         ForwardedEmit::Forwarded => (false, true),
         ForwardedEmit::Both => (true, true),
     };
-    let authority = request.authority().to_owned();
     let scheme = request.scheme.as_str();
     if x {
-        append(&mut request.fields, "X-Forwarded-For", &peer.to_string());
-        if !request.fields.contains("X-Forwarded-Proto") {
-            request.fields.add("X-Forwarded-Proto", scheme.as_bytes());
+        let authority = request.authority_span();
+        let fields = &mut request.fields;
+        if trusted {
+            append(fields, "X-Forwarded-For", |out| write_address(out, peer));
+        } else {
+            fields.add_with("X-Forwarded-For", |out| write_address(out, peer));
         }
-        if !authority.is_empty() && !request.fields.contains("X-Forwarded-Host") {
-            request.fields.add("X-Forwarded-Host", authority.as_bytes());
+        if !(trusted && fields.contains("X-Forwarded-Proto")) {
+            fields.add("X-Forwarded-Proto", scheme.as_bytes());
+        }
+        if !authority.is_empty() && !(trusted && fields.contains("X-Forwarded-Host")) {
+            fields.add_span("X-Forwarded-Host", authority);
         }
     }
     if standard {
         let node = if peer.is_ipv6() { format!("\"[{peer}]\"") } else { peer.to_string() };
-        let host = if authority.is_empty() { String::new() } else { format!("host=\"{authority}\";") };
-        append(&mut request.fields, "Forwarded", &format!("for={node};{host}proto={scheme}"));
+        let host = request.authority();
+        let host = if host.is_empty() { String::new() } else { format!("host=\"{host}\";") };
+        let element = format!("for={node};{host}proto={scheme}");
+        append(&mut request.fields, "Forwarded", |out| out.extend_from_slice(element.as_bytes()));
     }
     if let Some(via) = &policy.via {
         // The version received, not the one sent on (RFC 9110 section 7.6.3).
-        let received = if request.version == Version::Http10 { "1.0" } else { "1.1" };
-        append(&mut request.fields, "Via", &format!("{received} {via}"));
+        let received: &[u8] = if request.version == Version::Http10 { b"1.0 " } else { b"1.1 " };
+        append(&mut request.fields, "Via", |out| {
+            out.extend_from_slice(received);
+            out.extend_from_slice(via.as_bytes());
+        });
     }
 }
 
 /// Fields by which a proxy in front says who the client is; underscore twins become the same name in some origins.
-fn is_claim(name: &[u8]) -> bool {
+pub(crate) fn is_claim(name: &[u8]) -> bool {
     const CLAIMS: [&[u8]; 8] = [
         b"forwarded",
         b"x-forwarded-for",
@@ -92,19 +102,22 @@ fn is_claim(name: &[u8]) -> bool {
         name.len() == claim.len()
             && name.iter().zip(claim).all(|(a, b)| a.to_ascii_lowercase() == *b || (*a == b'_' && *b == b'-'))
     };
-    matches!(name.len(), 9 | 15 | 16 | 17 | 18) && CLAIMS.iter().any(|claim| same(claim))
+    // Length and first letter rule out nearly every field at once.
+    matches!(name.len(), 9 | 15..=18)
+        && matches!(name.first(), Some(b'f' | b'F' | b'x' | b'X'))
+        && CLAIMS.iter().any(|claim| same(claim))
 }
 
-/// Appends to the list a field holds, keeping one line.
-fn append(fields: &mut Fields, name: &str, value: &str) {
+/// Appends an element to the list a field holds, keeping one line.
+fn append(fields: &mut Fields, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
     let before: Vec<&[u8]> = fields.all(name).collect();
     if before.is_empty() {
-        fields.add(name, value.as_bytes());
+        fields.add_with(name, write);
         return;
     }
     let mut joined = before.join(&b", "[..]);
     joined.extend_from_slice(b", ");
-    joined.extend_from_slice(value.as_bytes());
+    write(&mut joined);
     fields.set(name, &joined);
 }
 

@@ -13,13 +13,14 @@ mod request;
 
 use std::cell::RefCell;
 use std::io;
+use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use yumen_core::{Conn, Error, Side, Stage};
+use yumen_core::{Conn, Error, Fields, Interim, Side, Stage};
 use yumen_http1::{self as http1, Parsed};
 use yumen_net::drain::{DrainWatch, Signaled};
 use yumen_net::rt;
@@ -28,15 +29,44 @@ use yumen_telemetry::reasons;
 
 use crate::snapshot::Listener;
 use crate::view::Worker;
-use crate::wire::Link;
+use crate::wire::{Link, Outgoing, encode_fields};
 use request::Received;
 
 /// How long a connection at rest is kept when its listener drains: long enough for a request that was already on its
 /// way to be answered with `Connection: close`.
 const REST_WHILE_DRAINING: Duration = Duration::from_secs(2);
 
-/// One client connection, shared by the reader of a request's content and the writer of its answer.
-pub(crate) type Shared = Rc<RefCell<Link>>;
+/// One client connection, shared by the reader of a request's content, the writer of its answer and whoever sends
+/// informational ones.
+pub(crate) type Shared = Rc<Client>;
+
+/// The bytes of a client connection.
+pub(crate) struct Client(RefCell<Link>);
+
+impl Deref for Client {
+    type Target = RefCell<Link>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// They are small: what the socket does not take at once is not worth waiting for. Since an answer cut in half would spoil
+/// the connection, it is given up then.
+impl Interim for Client {
+    fn send(&self, status: u16, fields: &Fields) {
+        let mut out = Outgoing::new(Vec::new());
+        http1::encode_status_line(out.text(), status, None);
+        encode_fields(out.text(), fields);
+        out.text().extend_from_slice(b"\r\n");
+        let mut cx = Context::from_waker(Waker::noop());
+        let Ok(mut link) = self.0.try_borrow_mut() else { return };
+        if out.poll_write(&mut link, &mut cx).is_pending() {
+            link.transport.set_linger_zero();
+            link.ended = true;
+        }
+    }
+}
 
 /// Serves a connection until either side is done with it.
 pub(crate) async fn serve(
@@ -46,17 +76,17 @@ pub(crate) async fn serve(
     mut listener: Arc<Listener>,
     drain: DrainWatch,
 ) {
-    let link: Shared = Rc::new(RefCell::new(Link::new(transport)));
+    let link: Shared = Rc::new(Client(RefCell::new(Link::new(transport))));
     let mut served = 0u32;
+    let mut generation = conn.generation;
+    // When the connection came to rest: the clock as it was last read.
+    let mut rested = rt::now();
     let mut signaled = pin!(drain.signaled());
     loop {
-        // A listener that is gone serves the connections it had to their end.
-        if let Some(current) = worker.view().snapshot.listener(&conn.listener) {
-            listener = current;
-        }
+        refresh(&worker, &conn, &mut listener, &mut generation);
         let timeouts = &listener.config.timeouts;
         let wait = if served == 0 { timeouts.head } else { timeouts.idle };
-        link.borrow().wait_until(Some(rt::now() + wait));
+        link.borrow().wait_until(Some(rested + wait));
         let mut told = false;
         let outcome = std::future::poll_fn(|cx| {
             if !told && signaled.as_mut().poll(cx).is_ready() {
@@ -84,13 +114,11 @@ pub(crate) async fn serve(
         served = served.saturating_add(1);
         let last = listener.config.limits.requests_per_connection.is_some_and(|max| served >= max);
         // A reload may have come while the connection rested.
-        if let Some(current) = worker.view().snapshot.listener(&conn.listener) {
-            listener = current;
-        }
+        refresh(&worker, &conn, &mut listener, &mut generation);
         let cut = Cut { drain: &drain, signaled: signaled.as_mut(), forced: None };
-        let goes_on = Box::pin(exchange::run(&worker, &conn, (&link, &listener), *received, (last, cut))).await;
-        if !goes_on {
-            return;
+        match Box::pin(exchange::run(&worker, &conn, (&link, &listener), *received, (last, cut))).await {
+            Some(ended) => rested = ended,
+            None => return,
         }
         link.borrow_mut().rest();
     }
@@ -116,6 +144,18 @@ impl Cut<'_> {
         let forced = self.forced.get_or_insert_with(|| self.drain.forced());
         ready!(Pin::new(forced).poll(cx));
         Poll::Ready(Error::new(Side::Us, Stage::Receive, reasons::DRAINING))
+    }
+}
+
+/// Follows a reload. A listener that is gone serves the connections it had to their end.
+fn refresh(worker: &Worker, conn: &Conn, listener: &mut Arc<Listener>, generation: &mut u64) {
+    if *generation == worker.generation() {
+        return;
+    }
+    let view = worker.view();
+    *generation = view.snapshot.generation;
+    if let Some(current) = view.snapshot.listener(&conn.listener) {
+        *listener = current;
     }
 }
 

@@ -18,10 +18,8 @@ pub(crate) struct Received {
 impl Received {
     pub(super) fn new(head: &RequestHead, block: &[u8]) -> Box<Self> {
         let mut fields = Fields::new();
-        fields.reset(block);
-        for field in &head.fields {
-            fields.push_span(span(field.name), span(field.value));
-        }
+        fields.reset(block, head.fields.len());
+        fields.extend_spans(head.fields.iter().map(|field| (span(field.name), span(field.value))));
         let target = match head.path.is_empty() {
             true => fields.intern(if head.target_form == TargetForm::Authority { b"" } else { b"/" }),
             false => span(head.path),

@@ -1,6 +1,6 @@
 //! Hosts: exact, then `*.` by the longest suffix, then any.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// A host pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,8 +16,8 @@ pub(crate) enum Pattern {
 /// What each host pattern leads to.
 #[derive(Debug, Default)]
 pub(crate) struct Hosts<V> {
-    exact: HashMap<Box<str>, V>,
-    below: HashMap<Box<str>, V>,
+    exact: FxHashMap<Box<str>, V>,
+    below: FxHashMap<Box<str>, V>,
     any: Option<V>,
 }
 
@@ -33,6 +33,9 @@ impl<V: Default> Hosts<V> {
 
     /// Offers every place that takes `host`, most specific first, until `accept` finds something there.
     pub(crate) fn find<T>(&self, host: &str, accept: &mut dyn FnMut(&V) -> Option<T>) -> Option<T> {
+        if self.exact.is_empty() && self.below.is_empty() {
+            return self.any.as_ref().and_then(accept);
+        }
         let mut lower = [0u8; 256];
         let host = lower_case(host, &mut lower);
         if let Some(found) = self.exact.get(host).and_then(&mut *accept) {

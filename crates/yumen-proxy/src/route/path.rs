@@ -4,9 +4,8 @@
 //! regex (in the order of their adding), then prefix (the longest first). A prefix matches whole segments: `/v1` takes `/v1` and `/v1/x`, not `/v10`. None of
 //! the lookups depends on the number of routes, except that regexes are tried one by one.
 
-use std::collections::HashMap;
-
 use regex::Regex;
+use rustc_hash::FxHashMap;
 
 /// A pattern as the table wants it.
 #[derive(Clone, Debug)]
@@ -35,15 +34,15 @@ pub(crate) enum Segment {
 /// The paths of one host. `T` names what a pattern leads to; several may share a pattern.
 #[derive(Debug)]
 pub(crate) struct Paths<T> {
-    exact: HashMap<Box<str>, Vec<T>>,
+    exact: FxHashMap<Box<str>, Vec<T>>,
     template: Node<T>,
     regex: Vec<(Regex, T)>,
-    prefix: HashMap<Box<str>, Vec<T>>,
+    prefix: FxHashMap<Box<str>, Vec<T>>,
 }
 
 #[derive(Debug)]
 struct Node<T> {
-    literal: HashMap<Box<str>, Node<T>>,
+    literal: FxHashMap<Box<str>, Node<T>>,
     any: Option<Box<Node<T>>>,
     rest: Vec<T>,
     here: Vec<T>,
@@ -51,13 +50,13 @@ struct Node<T> {
 
 impl<T> Default for Node<T> {
     fn default() -> Self {
-        Self { literal: HashMap::new(), any: None, rest: Vec::new(), here: Vec::new() }
+        Self { literal: FxHashMap::default(), any: None, rest: Vec::new(), here: Vec::new() }
     }
 }
 
 impl<T> Default for Paths<T> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), template: Node::default(), regex: Vec::new(), prefix: HashMap::new() }
+        Self { exact: FxHashMap::default(), template: Node::default(), regex: Vec::new(), prefix: FxHashMap::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 use yumen_config::config::{self, HostPattern, PathMatch};
-use yumen_core::{Middleware, Request};
+use yumen_core::{Met, Middleware, Request};
 use yumen_telemetry::RouteMetrics;
 
 use super::matcher::Conditions;
@@ -47,6 +47,12 @@ impl Route {
     /// The conditions that do not hold, in words.
     pub(crate) fn failing(&self, request: &Request, client: IpAddr) -> Vec<String> {
         self.conditions.failing(request, client)
+    }
+}
+
+impl Met for Route {
+    fn name(&self) -> &str {
+        &self.name
     }
 }
 

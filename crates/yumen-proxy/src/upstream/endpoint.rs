@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use yumen_config::config::{self, Pool as PoolLimits};
+use yumen_core::Met;
 use yumen_telemetry::EndpointMetrics;
 
 /// What is expected of an endpoint that has work and has never answered: it must not be given more as if it were quick.
@@ -108,8 +109,21 @@ impl Endpoint {
     }
 }
 
+impl Met for Endpoint {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// One exchange or stream in flight on an endpoint.
 pub(crate) struct Active(Arc<Endpoint>);
+
+impl Active {
+    /// The endpoint.
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.0
+    }
+}
 
 impl Drop for Active {
     fn drop(&mut self) {

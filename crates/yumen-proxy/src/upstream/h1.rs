@@ -29,7 +29,6 @@ pub(crate) struct Tunnel {
 /// A request on its way and its answer on its way back.
 pub(crate) struct Call {
     local: Rc<Local>,
-    endpoint: Arc<Endpoint>,
     active: Active,
     link: Link,
     served: u32,
@@ -41,6 +40,8 @@ pub(crate) struct Call {
     /// Whether any byte of an answer came.
     pub(crate) answered: bool,
     phase: Phase,
+    /// The clock as it was last read: at the start, then when the head came.
+    moment: Instant,
 }
 
 impl Call {
@@ -50,7 +51,7 @@ impl Call {
         endpoint: &Arc<Endpoint>,
         (link, served): (Link, u32),
         request: &mut Request,
-        phase: Phase,
+        (phase, begun): (Phase, Instant),
     ) -> Self {
         let mut out = Outgoing::new(local.buffer());
         let length = request.body.length();
@@ -64,7 +65,6 @@ impl Call {
         }
         Self {
             local: Rc::clone(local),
-            endpoint: Arc::clone(endpoint),
             active: endpoint.enter(),
             link,
             served,
@@ -74,16 +74,18 @@ impl Call {
             unsent,
             answered: false,
             phase,
+            moment: begun,
         }
     }
 
     /// Sends, and waits for the head of the final answer; informational ones are passed on.
     pub(crate) async fn head(&mut self, exchange: &mut Exchange, method: &Method) -> Result<Head, Error> {
-        let begun = rt::now();
+        let begun = self.moment;
         self.link.wait_until(self.phase.head_by(begun));
         let head = std::future::poll_fn(|cx| self.poll_head(cx, exchange, method)).await?;
-        let took = rt::now().saturating_duration_since(begun);
-        self.endpoint.observe(took);
+        self.moment = rt::now();
+        let took = self.moment.saturating_duration_since(begun);
+        self.active.endpoint().observe(took);
         exchange.timings.head = Some(took);
         Ok(head)
     }
@@ -132,7 +134,7 @@ impl Call {
                 {
                     Ok(Parsed::Complete) => {
                         let block = self.link.ahead.split_to(scratch.response.len);
-                        return Poll::Ready(Ok(Head::new(&scratch.response, &block, method)));
+                        return Poll::Ready(Ok(Head::new(&scratch.response, &block, method, Bytes::new())));
                     }
                     Ok(Parsed::Partial) => {}
                     Err(fault) => return Poll::Ready(Err(self.grammar_error(fault))),
@@ -151,8 +153,12 @@ impl Call {
                 match http1::parse_response(got, limits, method.as_str().as_bytes(), &mut scratch.response) {
                     Ok(Parsed::Complete) => {
                         let (block, rest) = got.split_at(scratch.response.len);
-                        self.link.ahead.extend_from_slice(rest);
-                        return Poll::Ready(Ok(Head::new(&scratch.response, block, method)));
+                        let whole = scratch.response.framing == http1::Framing::Length(rest.len() as u64);
+                        let content = if whole { Bytes::copy_from_slice(rest) } else { Bytes::new() };
+                        if !whole {
+                            self.link.ahead.extend_from_slice(rest);
+                        }
+                        return Poll::Ready(Ok(Head::new(&scratch.response, block, method, content)));
                     }
                     Ok(Parsed::Partial) => self.link.ahead.extend_from_slice(got),
                     Err(fault) => return Poll::Ready(Err(self.grammar_error(fault))),
@@ -205,13 +211,16 @@ impl Call {
             self.chunked = false;
         }
         self.sent = true;
-        self.unsent = Body::Empty;
-        self.link.wait_until(self.phase.head_by(rt::now()));
+        // The time for the head counts from the end of the content; without content that is now.
+        if !matches!(self.unsent, Body::Empty) {
+            self.unsent = Body::Empty;
+            self.link.wait_until(self.phase.head_by(rt::now()));
+        }
     }
 
     /// The answer to a head: its content at hand, or a stream that owns the rest of the call.
     pub(crate) fn into_response(mut self, head: Head) -> Response {
-        let Head { mut response, framing, keep_alive, .. } = head;
+        let Head { mut response, framing, keep_alive, whole, .. } = head;
         let content = Content::new(framing, &self.local.answer_limits);
         if response.status == 101 {
             response.tunnel = Some(Box::new(Tunnel { link: self.link, active: self.active }));
@@ -219,13 +228,20 @@ impl Call {
         }
         match content {
             Content::Done => self.finish(keep_alive),
+            Content::Length(_) if !whole.is_empty() && self.sent && self.out.is_empty() => {
+                response.body = Body::Full(whole);
+                self.finish(keep_alive);
+            }
             Content::Length(length) if self.sent && self.out.is_empty() && self.link.ahead.len() as u64 >= length => {
                 let body = self.link.ahead.split_to(length as usize);
                 response.body = Body::Full(Bytes::copy_from_slice(&body));
                 drop(body);
                 self.finish(keep_alive);
             }
-            content => response.body = Body::Stream(Box::new(Inbound { call: Some(self), content, keep_alive })),
+            content => {
+                self.link.ahead.extend_from_slice(&whole);
+                response.body = Body::Stream(Box::new(Inbound { call: Some(self), content, keep_alive }));
+            }
         }
         response
     }
@@ -234,16 +250,16 @@ impl Call {
     fn finish(self, keep_alive: bool) {
         let clean = self.sent && self.out.is_empty() && keep_alive && self.link.ahead.is_empty() && !self.link.ended;
         let served = self.served.saturating_add(1);
-        let within = self.endpoint.pool.max_requests.is_none_or(|max| served < max);
+        let within = self.active.endpoint().pool.max_requests.is_none_or(|max| served < max);
         self.local.give_back(self.out.into_buffer());
         if clean && within {
-            self.local.pool.borrow_mut().put(&self.endpoint, self.link, served, rt::now());
+            self.local.pool.borrow_mut().put(self.active.endpoint(), self.link, served, self.moment);
         }
     }
 
     fn error(&self, stage: Stage, reason: Reason) -> Error {
         let retry = if self.answered { Retry::Never } else { Retry::IfIdempotent };
-        Error::new(Side::Upstream, stage, reason).retry(retry).detail(self.endpoint.name.as_ref())
+        Error::new(Side::Upstream, stage, reason).retry(retry).detail(self.active.endpoint().name.as_ref())
     }
 
     fn ended_error(&self) -> Error {
@@ -251,9 +267,11 @@ impl Call {
     }
 
     fn grammar_error(&self, fault: http1::Fault) -> Error {
-        self.error(Stage::Receive, Reason::new(fault.reason()))
-            .retry(Retry::Never)
-            .detail(format!("{}: {}", self.endpoint.name, fault))
+        self.error(Stage::Receive, Reason::new(fault.reason())).retry(Retry::Never).detail(format!(
+            "{}: {}",
+            self.active.endpoint().name,
+            fault
+        ))
     }
 
     fn io_error(&self, e: io::Error, stage: Stage) -> Error {
@@ -289,24 +307,24 @@ pub(crate) struct Head {
     framing: http1::Framing,
     keep_alive: bool,
     pub(crate) upgrade: bool,
+    /// All of the content, when it came with the head and has a length.
+    whole: Bytes,
 }
 
 impl Head {
-    fn new(head: &ResponseHead, block: &[u8], method: &Method) -> Self {
+    fn new(head: &ResponseHead, block: &[u8], method: &Method, whole: Bytes) -> Self {
         let mut response = Response::new(head.status);
-        response.fields.reset(block);
-        for field in &head.fields {
-            response.fields.push_span(span(field.name), span(field.value));
-        }
+        response.fields.reset(block, head.fields.len());
+        response.fields.extend_spans(head.fields.iter().map(|field| (span(field.name), span(field.value))));
         // The length of content that is not sent is a fact about the resource and stays (RFC 9110 section 8.6).
         let keep_length = head.status == 304 || *method == Method::Head;
         if head.status != 101 {
-            strip_hop_by_hop(&mut response.fields, head.connection_options, keep_length);
+            strip_hop_by_hop(&mut response.fields, head.connection_options, keep_length, |_| false);
         }
         if !head.reason.is_empty() {
             response.phrase = Some(span(head.reason));
         }
-        Self { response, framing: head.framing, keep_alive: head.keep_alive, upgrade: head.upgrade }
+        Self { response, framing: head.framing, keep_alive: head.keep_alive, upgrade: head.upgrade, whole }
     }
 }
 
@@ -335,8 +353,9 @@ impl BodyStream for Inbound {
             }
             part => {
                 if self.content.is_done()
-                    && let Some(call) = self.call.take()
+                    && let Some(mut call) = self.call.take()
                 {
+                    call.moment = rt::now();
                     call.finish(self.keep_alive);
                 }
                 Poll::Ready(part.map(|p| p.map_err(|_| Error::new(Side::Us, Stage::Receive, reasons::INTERNAL))))
@@ -351,7 +370,7 @@ impl BodyStream for Inbound {
 
 /// Request line and fields; the framing is ours (RFC 9112 section 6).
 fn encode_head(out: &mut Vec<u8>, request: &Request, length: Option<u64>) {
-    http1::encode_request_line(out, request.method.as_str().as_bytes(), request.target().as_bytes());
+    http1::encode_request_line(out, request.method.as_str().as_bytes(), request.target_bytes());
     encode_fields(out, &request.fields);
     match length {
         None => http1::encode_field(out, b"Transfer-Encoding", b"chunked"),

@@ -12,7 +12,6 @@ mod balance;
 mod endpoint;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -20,7 +19,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use rustc_hash::FxHashMap;
 use yumen_config::config;
+use yumen_core::Met;
 use yumen_http1 as http1;
 use yumen_net::tls::ClientTls;
 use yumen_telemetry::{Registry, UpstreamMetrics};
@@ -133,6 +134,12 @@ impl Upstream {
     }
 }
 
+impl Met for Upstream {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// What one worker keeps for its calls to endpoints.
 pub(crate) struct Local {
     pub(crate) index: usize,
@@ -140,7 +147,7 @@ pub(crate) struct Local {
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) answer_limits: http1::Limits,
     /// By the address of the upstream's name, which stays taken while it is known here.
-    turns: RefCell<HashMap<usize, (Weak<str>, Turn)>>,
+    turns: RefCell<FxHashMap<usize, (Weak<str>, Turn)>>,
     rng: RefCell<SmallRng>,
     buffers: RefCell<Vec<Vec<u8>>>,
 }

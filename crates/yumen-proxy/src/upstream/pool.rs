@@ -1,9 +1,9 @@
 //! Connections to endpoints at rest, one pool per worker: no locks, and a connection never changes its thread.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
 use yumen_net::transport::IdleState;
 
 use super::endpoint::Endpoint;
@@ -20,7 +20,7 @@ pub(crate) struct Idle {
 /// The connections at rest of one worker.
 #[derive(Default)]
 pub(crate) struct Pool {
-    shelves: HashMap<u64, Shelf>,
+    shelves: FxHashMap<u64, Shelf>,
 }
 
 struct Shelf {

@@ -19,34 +19,35 @@ use crate::wire::Link;
 const ATTEMPTS: u32 = 3;
 
 /// The end of a chain that leads to an upstream.
-pub(crate) struct Send {
-    pub(crate) local: Rc<Local>,
-    pub(crate) upstream: Arc<Upstream>,
+pub(crate) struct Send<'s> {
+    pub(crate) local: &'s Rc<Local>,
+    pub(crate) upstream: &'s Arc<Upstream>,
     pub(crate) phase: Phase,
     /// Whether a request that met a connection closed at rest is sent once more.
     pub(crate) idle_race: bool,
 }
 
-impl Terminal for Send {
+impl Terminal for Send<'_> {
     fn handle<'a>(&'a self, exchange: &'a mut Exchange, request: Request) -> Answer<'a> {
         Box::pin(self.send(exchange, request))
     }
 }
 
-impl Send {
-    async fn send(&self, exchange: &mut Exchange, mut request: Request) -> Result<Response, Error> {
-        exchange.upstream = Some(Arc::clone(&self.upstream.name));
+impl Send<'_> {
+    /// Sends an exchange that begins at this moment, and answers with what came back.
+    pub(crate) async fn send(&self, exchange: &mut Exchange, mut request: Request) -> Result<Response, Error> {
+        exchange.upstream = Some(Arc::clone(self.upstream) as _);
         if self.upstream.is_full() {
-            return Err(full(&self.upstream));
+            return Err(full(self.upstream));
         }
         let mut tried = Vec::new();
         let mut raced = false;
         loop {
-            let Some(endpoint) = self.upstream.choose(&self.local, exchange.client, &tried) else {
+            let Some(endpoint) = self.upstream.choose(self.local, exchange.client, &tried) else {
                 return Err(Error::new(Side::Upstream, Stage::Connect, reasons::NO_HEALTHY_ENDPOINT)
                     .detail(format!("upstream {}", self.upstream.name)));
             };
-            exchange.endpoint = Some(Arc::clone(&endpoint.name));
+            exchange.endpoint = Some(Arc::clone(&endpoint) as _);
             exchange.attempts += 1;
             let streams = matches!(request.body, Body::Stream(_));
             let (error, pooled) = match self.attempt(exchange, &mut request, &endpoint, raced).await {
@@ -85,24 +86,26 @@ impl Send {
         fresh: bool,
     ) -> Result<Response, (Error, bool)> {
         let index = self.local.index;
-        let pooled = if fresh { None } else { self.local.pool.borrow_mut().take(endpoint, rt::now()) };
+        let begun = rt::now();
+        let pooled = if fresh { None } else { self.local.pool.borrow_mut().take(endpoint, begun) };
         let reused = pooled.is_some();
-        let connection = match pooled {
+        let (connection, begun) = match pooled {
             Some(idle) => {
                 self.upstream.metrics.reused.add(index, 1);
-                (idle.link, idle.served)
+                ((idle.link, idle.served), begun)
             }
             None => {
-                let begun = rt::now();
-                let transport = dial(&self.upstream, endpoint, &self.phase, index).await.map_err(|e| (e, false))?;
-                exchange.timings.connect = Some(rt::now().saturating_duration_since(begun));
-                (Link::new(transport), 0)
+                // Boxed: a connection is made rarely, and the room for making one should not burden every exchange.
+                let dialled = Box::pin(dial(self.upstream, endpoint, &self.phase, index));
+                let transport = dialled.await.map_err(|e| (e, false))?;
+                let connected = rt::now();
+                exchange.timings.connect = Some(connected.saturating_duration_since(begun));
+                ((Link::new(transport), 0), connected)
             }
         };
         endpoint.metrics.requests.add(index, 1);
-        let method = request.method.clone();
-        let mut call = Call::new(&self.local, endpoint, connection, request, self.phase);
-        let head = call.head(exchange, &method).await.map_err(|e| (e, reused))?;
+        let mut call = Call::new(self.local, endpoint, connection, request, (self.phase, begun));
+        let head = call.head(exchange, &request.method).await.map_err(|e| (e, reused))?;
         if head.response.status == 101 && !(request.upgrade && head.upgrade && is_offered(request, &head.response)) {
             let error = Error::new(Side::Upstream, Stage::Receive, reasons::UPGRADE_FAILED)
                 .detail(format!("{} changed the protocol unasked, or to another one", endpoint.name));

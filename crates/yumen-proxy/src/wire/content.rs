@@ -127,10 +127,8 @@ fn trailer_fields(block: &[u8], consumed: usize, trailers: &[FieldSpan]) -> Opti
         return None;
     }
     let mut fields = Fields::new();
-    fields.reset(block.get(..consumed)?);
-    for trailer in trailers {
-        fields.push_span(span(trailer.name), span(trailer.value));
-    }
+    fields.reset(block.get(..consumed)?, trailers.len());
+    fields.extend_spans(trailers.iter().map(|trailer| (span(trailer.name), span(trailer.value))));
     Some(fields)
 }
 

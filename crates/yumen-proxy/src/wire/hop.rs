@@ -5,7 +5,13 @@ use yumen_http1::{is_hop_by_hop, is_protected, tokens};
 
 /// Removes what concerns one connection only, and our framing's fields: the framing of the next hop is ours.
 /// `keep_length` keeps a Content-Length that describes content which is not sent (HEAD, 304).
-pub(crate) fn strip_hop_by_hop(fields: &mut Fields, connection_options: bool, keep_length: bool) {
+/// `also` says what else is to go, so that a head is walked through once.
+pub(crate) fn strip_hop_by_hop(
+    fields: &mut Fields,
+    connection_options: bool,
+    keep_length: bool,
+    also: impl Fn(&[u8]) -> bool,
+) {
     let mut named: Vec<Vec<u8>> = Vec::new();
     if connection_options {
         for value in fields.all("connection") {
@@ -16,7 +22,7 @@ pub(crate) fn strip_hop_by_hop(fields: &mut Fields, connection_options: bool, ke
     fields.retain(|name, _| {
         let framing = !keep_length && name.len() == 14 && name.eq_ignore_ascii_case(b"content-length");
         let by_name = !named.is_empty() && named.iter().any(|n| name.eq_ignore_ascii_case(n));
-        !framing && !by_name && !is_hop_by_hop(name)
+        !framing && !by_name && !is_hop_by_hop(name) && !also(name)
     });
 }
 
@@ -44,7 +50,7 @@ mod tests {
             ("TE", "trailers"),
             ("Content-Length", "3"),
         ]);
-        strip_hop_by_hop(&mut f, true, false);
+        strip_hop_by_hop(&mut f, true, false, |_| false);
         assert_eq!(format!("{f:?}"), r#"["Host", "Authorization", "X-Forwarded-For"]"#);
     }
 }

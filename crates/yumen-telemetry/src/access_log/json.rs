@@ -1,6 +1,8 @@
 //! A line as JSON. The order of the keys is part of the format; absent values are left out.
 
-use super::line::{address, escaped, millis, number, timestamp};
+use yumen_core::write_address;
+
+use super::line::{escaped, millis, number, timestamp};
 use super::record::Record;
 use crate::civil::WallClock;
 
@@ -18,7 +20,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     out.push(b'"');
     string(out, key!("listener"), &record.conn.listener);
     out.extend_from_slice(b",\"client\":\"");
-    address(out, record.client);
+    write_address(out, record.client);
     out.push(b'"');
     present(out, key!("method"), record.method);
     present(out, key!("host"), record.host);

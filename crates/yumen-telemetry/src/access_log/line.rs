@@ -1,7 +1,5 @@
 //! Writes the parts of a line into a buffer without allocating.
 
-use std::io::Write;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::civil::{Stamp, digits};
@@ -109,22 +107,6 @@ pub(super) fn timestamp(out: &mut Vec<u8>, (stamp, millis): (Stamp, u32)) {
     out.extend_from_slice(&rest);
 }
 
-/// Appends an address; IPv4 by hand, because the standard library's formatting is slow.
-pub(super) fn address(out: &mut Vec<u8>, address: IpAddr) {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            for (i, octet) in v4.octets().into_iter().enumerate() {
-                if i > 0 {
-                    out.push(b'.');
-                }
-                number(out, u64::from(octet));
-            }
-        }
-        // Writing to a vector cannot fail.
-        IpAddr::V6(v6) => write!(out, "{v6}").unwrap_or_default(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -149,14 +131,5 @@ mod tests {
         assert_eq!(made(|out| number(out, u64::MAX)), u64::MAX.to_string());
         assert_eq!(made(|out| millis(out, Duration::from_micros(1_002_003))), "1002.003");
         assert_eq!(made(|out| millis(out, Duration::from_nanos(999))), "0.000");
-    }
-
-    #[test]
-    fn addresses_look_as_usual_and_mapped_ones_are_unmapped() {
-        for (text, shown) in
-            [("10.0.200.7", "10.0.200.7"), ("2001:db8::1", "2001:db8::1"), ("::ffff:1.2.3.4", "1.2.3.4")]
-        {
-            assert_eq!(made(|out| address(out, text.parse().unwrap())), shown);
-        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use yumen_core::{Conn, Error, Exchange, Method, Observer, Reason, Side, Stage, TlsFacts};
+use yumen_core::{Conn, Error, Exchange, Met, Method, Observer, Reason, Side, Stage, TlsFacts};
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn conn(tls: Option<TlsFacts>) -> Conn {
 fn exchange(path: &str) -> Exchange {
     let mut ex = Exchange::new(Rc::new(conn(None)), Instant::now(), Rc::new(Deaf));
     ex.method = Some(Method::Get);
-    ex.asked("example.com", path);
+    ex.asked(b"example.com", path.as_bytes());
     ex.status = 200;
     ex.timings.total = Duration::from_micros(1234);
     ex
@@ -40,15 +40,30 @@ fn failure(detail: &str) -> Error {
     Error::new(Side::Upstream, Stage::Connect, Reason::new("connect_refused")).detail(detail)
 }
 
+/// Something met that is nothing but its name.
+struct Name(String);
+
+impl Name {
+    fn of(text: &str) -> Arc<dyn Met> {
+        Arc::new(Self(text.to_owned()))
+    }
+}
+
+impl Met for Name {
+    fn name(&self) -> &str {
+        &self.0
+    }
+}
+
 fn full(text: &str) -> Exchange {
     let tls = TlsFacts { sni: Some(text.into()), version: "TLSv1.3", ..TlsFacts::default() };
     let mut ex = Exchange::new(Rc::new(conn(Some(tls))), Instant::now(), Rc::new(Deaf));
     ex.method = Some(Method::Other(text.into()));
-    ex.asked(text, text);
+    ex.asked(text.as_bytes(), text.as_bytes());
     ex.status = 502;
-    ex.route = Some(text.into());
-    ex.upstream = Some(text.into());
-    ex.endpoint = Some(text.into());
+    ex.route = Some(Name::of(text));
+    ex.upstream = Some(Name::of(text));
+    ex.endpoint = Some(Name::of(text));
     ex.attempts = 2;
     ex.request_id = Some(text.into());
     ex.trace_id = Some(*b"4bf92f3577b34da6a3ce929d0e0e4736");
@@ -157,7 +172,7 @@ fn stream_is_one_line_with_the_name_it_was_passed_on_by() {
 #[test]
 fn text_line_reads_well_and_has_no_colours_unless_asked() {
     let mut ex = exchange("/a \"b\"");
-    ex.route = Some("api".into());
+    ex.route = Some(Name::of("api"));
     let mut out = Vec::new();
     let mut clock = crate::civil::WallClock::new();
     text::write(&mut out, &record::Record::from(&ex), &mut clock, false);

@@ -1,6 +1,8 @@
 //! A line for people.
 
-use super::line::{address, escaped, millis, number, timestamp};
+use yumen_core::write_address;
+
+use super::line::{escaped, millis, number, timestamp};
 use super::record::Record;
 use crate::civil::WallClock;
 
@@ -21,7 +23,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     paint(out, PLAIN);
     word(out, b" ", &record.conn.listener);
     out.push(b' ');
-    address(out, record.client);
+    write_address(out, record.client);
     request(out, record);
     if record.status != 0 {
         out.push(b' ');
