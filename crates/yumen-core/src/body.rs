@@ -1,5 +1,6 @@
 //! The body of a message: nothing, all of it, or a stream with trailers.
 
+use std::any::Any;
 use std::fmt;
 use std::task::{Context, Poll};
 
@@ -22,6 +23,12 @@ pub trait BodyStream {
 
     /// The length of what is still to come, when it is known (the message had a Content-Length).
     fn length(&self) -> Option<u64>;
+
+    /// The stream itself, for those who know its type and a shorter way for its bytes. Default none: a stream that looks at
+    /// its content has no shorter way.
+    fn shortcut(&mut self) -> Option<&mut dyn Any> {
+        None
+    }
 }
 
 /// The content of a message.

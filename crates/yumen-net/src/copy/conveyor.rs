@@ -31,6 +31,11 @@ impl Conveyor {
         os::HAS_SPLICE && from.is_plain() && to.is_plain()
     }
 
+    /// Whether it has taken bytes that the target has not: it then waits for the target, else for the source.
+    pub fn is_loaded(&self) -> bool {
+        self.piped.is_some()
+    }
+
     /// Moves up to `left` bytes, all that is still to be delivered, and says how many arrived; `None` means that the
     /// kernel cannot do it with these sockets, and that nothing was taken.
     ///

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::task::Poll;
 
@@ -334,4 +335,101 @@ async fn bulk_does_not_starve_the_neighbour() {
     };
     let ((), ((), got), (one, ..), (two, ..)) = tokio::join!(talk, load, bulk, quiet);
     assert_eq!((one.unwrap(), two.unwrap(), got), (RelayEnd::Closed, RelayEnd::Closed, 20 * MIB));
+}
+
+/// What a conveyor does with all it may move.
+async fn conveyed(from: &Transport, to: &Transport, mut left: u64) -> Result<u64, ConveyError> {
+    let mut conveyor = Conveyor::default();
+    let mut moved = 0;
+    while left > 0 {
+        let step = std::future::poll_fn(|cx| conveyor.poll_move(cx, from, to, left)).await?;
+        let step = step.expect("plain sockets can be spliced where there is splice");
+        (moved, left) = (moved + step, left - step);
+    }
+    Ok(moved)
+}
+
+#[tokio::test(flavor = "local")]
+async fn conveyor_takes_exactly_what_it_may_and_leaves_the_next_message() {
+    if !crate::os::HAS_SPLICE {
+        return;
+    }
+    const LEN: usize = 5 * MIB + 12_345;
+    let Wired { mut client, mut a, b, mut server } = wired().await;
+    let send_all = async {
+        let hash = send(&mut client, LEN, 7).await;
+        client.write_all(b"next").await.unwrap();
+        client.shutdown().await.unwrap();
+        hash
+    };
+    let convey = async {
+        let moved = conveyed(&a, &b, LEN as u64).await.unwrap();
+        drop(b);
+        moved
+    };
+    let (sent, moved, got) = tokio::join!(send_all, convey, receive(&mut server));
+    assert_eq!((moved, got), (LEN as u64, (sent, LEN)));
+    let mut rest = Vec::new();
+    a.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"next");
+}
+
+#[tokio::test(flavor = "local")]
+async fn conveyor_tells_a_source_that_ended_early_and_a_target_that_left() {
+    if !crate::os::HAS_SPLICE {
+        return;
+    }
+    let Wired { mut client, a, b, mut server } = wired().await;
+    let cut = async {
+        send(&mut client, MIB, 1).await;
+        drop(client);
+    };
+    let convey = async {
+        let end = conveyed(&a, &b, 2 * MIB as u64).await;
+        drop(b);
+        end.map_err(|(side, e)| (side, e.kind()))
+    };
+    let ((), end, (_, got)) = tokio::join!(cut, convey, receive(&mut server));
+    assert_eq!((end, got), (Err((End::A, io::ErrorKind::UnexpectedEof)), MIB));
+
+    let Wired { mut client, a, b, server } = wired().await;
+    server.set_zero_linger().unwrap();
+    drop(server);
+    let pour = async {
+        // Ends when the proxy's side is dropped, at the latest.
+        while client.write_all(&[0; 65_536]).await.is_ok() {}
+    };
+    let convey = async {
+        let end = conveyed(&a, &b, u64::MAX).await;
+        drop(a);
+        end.map_err(|(side, _)| side)
+    };
+    assert_eq!(tokio::join!(pour, convey).1, Err(End::B));
+}
+
+#[tokio::test(flavor = "local")]
+async fn conveyor_waits_for_a_slow_target_without_losing_a_byte() {
+    if !crate::os::HAS_SPLICE {
+        return;
+    }
+    const LEN: usize = 3 * MIB;
+    let Wired { mut client, a, b, mut server } = wired().await;
+    let trickle = async {
+        let (mut hash, mut buf, mut len) = (Sha256::new(), vec![0; 7_001], 0);
+        loop {
+            let n = server.read(&mut buf).await.unwrap();
+            if n == 0 {
+                return (hash.finalize().to_vec(), len);
+            }
+            hash.update(&buf[..n]);
+            len += n;
+            rt::yield_now().await;
+        }
+    };
+    let convey = async {
+        conveyed(&a, &b, LEN as u64).await.unwrap();
+        drop(b);
+    };
+    let (sent, (), got) = tokio::join!(send(&mut client, LEN, 9), convey, trickle);
+    assert_eq!(got, (sent, LEN));
 }

@@ -1,16 +1,17 @@
 //! Writes an answer to the client.
 
 use std::io;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use yumen_core::{Body, Error, Exchange, Frame, Method, Response, Side, Stage, Version};
 use yumen_http1 as http1;
+use yumen_net::copy::Conveyor;
 use yumen_net::rt;
 use yumen_telemetry::reasons;
 
 use super::Shared;
-use crate::upstream::Local;
+use crate::upstream::{Conveyed, Inbound, Local};
 use crate::wire::{Outgoing, encode_fields};
 
 /// How an answer is to be written.
@@ -86,6 +87,9 @@ async fn copy(
     let mut ends_itself = false;
     let mut ended = false;
     while !ended {
+        if out.is_empty() && convey(link, body, write_idle, exchange).await? {
+            return Ok(());
+        }
         // What is at hand shares a write with what waits; when nothing is, what waits leaves at once (events, long
         // polls).
         let part = match futures_now(body).await {
@@ -121,6 +125,42 @@ async fn copy(
         }
     }
     Ok(())
+}
+
+/// Moves bulk from the endpoint to the client inside the kernel, if that is what the rest of the body is, and says whether
+/// it did so to the end.
+async fn convey(link: &Shared, body: &mut Body, write_idle: Duration, exchange: &mut Exchange) -> Result<bool, Error> {
+    let Body::Stream(stream) = body else { return Ok(false) };
+    let Some(inbound) = stream.shortcut().and_then(|stream| stream.downcast_mut::<Inbound>()) else { return Ok(false) };
+    if !inbound.is_bulk(&link.borrow().transport) {
+        return Ok(false);
+    }
+    let mut conveyor = Conveyor::default();
+    link.borrow().wait_until(Some(rt::now() + write_idle));
+    let moved = std::future::poll_fn(|cx| {
+        loop {
+            let client = &mut *link.borrow_mut();
+            match inbound.poll_convey(cx, &mut conveyor, &client.transport) {
+                Poll::Ready(Ok(Some(bytes))) => {
+                    exchange.bytes_out += bytes;
+                    client.wait_until(Some(rt::now() + write_idle));
+                    if inbound.is_over() {
+                        return Poll::Ready(Ok(true));
+                    }
+                }
+                Poll::Ready(Ok(None)) => return Poll::Ready(Ok(false)),
+                Poll::Ready(Err(Conveyed::Unread(error))) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(Conveyed::Unwritten(e))) => return Poll::Ready(Err(write_error(&e))),
+                Poll::Pending if conveyor.is_loaded() => {
+                    ready!(client.poll_late(cx));
+                    return Poll::Ready(Err(write_error(&io::ErrorKind::TimedOut.into())));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    });
+    // The client must not take what it has for the whole: the connection ends in the middle.
+    moved.await.inspect_err(|_| link.borrow().transport.set_linger_zero())
 }
 
 /// The next part if it is there already; the outer `None` means it is not.

@@ -27,7 +27,7 @@ use yumen_net::tls::ClientTls;
 use yumen_telemetry::{Registry, UpstreamMetrics};
 
 pub use endpoint::Endpoint;
-pub(crate) use h1::Tunnel;
+pub(crate) use h1::{Conveyed, Inbound, Tunnel};
 pub(crate) use health::watch;
 pub(crate) use send::{Send, dial, full};
 

@@ -56,6 +56,16 @@ impl Content {
         }
     }
 
+    /// Counts content of a known length that went another way.
+    pub(crate) fn skip(&mut self, bytes: u64) {
+        if let Self::Length(left) = self {
+            *left = left.saturating_sub(bytes);
+            if *left == 0 {
+                *self = Self::Done;
+            }
+        }
+    }
+
     /// The next part; `None` after the last. A body that breaks off is a fault, never an end.
     pub(crate) fn poll_next(
         &mut self,

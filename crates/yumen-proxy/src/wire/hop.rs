@@ -15,8 +15,9 @@ pub(crate) fn strip_hop_by_hop(
     let mut named: Vec<Vec<u8>> = Vec::new();
     if connection_options {
         for value in fields.all("connection") {
-            // What the sender may not name stays; what names nothing is dropped with the field itself.
-            named.extend(tokens(value).filter(|t| !is_protected(t)).map(<[u8]>::to_ascii_lowercase));
+            // What the sender may not name stays; what names no field is dropped with the field itself.
+            let names = tokens(value).filter(|t| !is_plain_option(t) && !is_protected(t));
+            named.extend(names.map(<[u8]>::to_ascii_lowercase));
         }
     }
     fields.retain(|name, _| {
@@ -24,6 +25,17 @@ pub(crate) fn strip_hop_by_hop(
         let by_name = !named.is_empty() && named.iter().any(|n| name.eq_ignore_ascii_case(n));
         !framing && !by_name && !is_hop_by_hop(name) && !also(name)
     });
+}
+
+/// The options that nearly every message has; their fields are hop-by-hop anyway.
+fn is_plain_option(token: &[u8]) -> bool {
+    let known: &[u8] = match token.len() {
+        5 => b"close",
+        7 => b"upgrade",
+        10 => b"keep-alive",
+        _ => return false,
+    };
+    token.eq_ignore_ascii_case(known)
 }
 
 #[cfg(test)]
