@@ -3,7 +3,7 @@
 use yumen_http1::{Fault, Limits, Parsed, RequestHead, ResponseHead, parse_request, parse_response};
 
 use crate::properties::dechunk;
-use crate::{chunked, requests, responses, show};
+use crate::{chunked, request, response, show};
 
 /// Grows the buffer byte by byte. `read` gives `None` for partial.
 fn grow<T: PartialEq + std::fmt::Debug>(input: &[u8], read: impl Fn(&[u8]) -> Option<T>) {
@@ -18,7 +18,7 @@ fn grow<T: PartialEq + std::fmt::Debug>(input: &[u8], read: impl Fn(&[u8]) -> Op
     assert!(settled.is_some(), "never decided: {}", show(input));
 }
 
-fn request(buf: &[u8], limits: &Limits) -> Option<Result<RequestHead, Fault>> {
+fn request_at(buf: &[u8], limits: &Limits) -> Option<Result<RequestHead, Fault>> {
     let mut head = RequestHead::default();
     match parse_request(buf, limits, &mut head) {
         Ok(Parsed::Partial) => None,
@@ -27,7 +27,7 @@ fn request(buf: &[u8], limits: &Limits) -> Option<Result<RequestHead, Fault>> {
     }
 }
 
-fn response(buf: &[u8], method: &[u8], limits: &Limits) -> Option<Result<ResponseHead, Fault>> {
+fn response_at(buf: &[u8], method: &[u8], limits: &Limits) -> Option<Result<ResponseHead, Fault>> {
     let mut head = ResponseHead::default();
     match parse_response(buf, limits, method, &mut head) {
         Ok(Parsed::Partial) => None,
@@ -47,20 +47,20 @@ fn limits() -> [Limits; 4] {
 
 #[test]
 fn requests_at_every_byte() {
-    let refused = requests::REFUSED.iter().map(|row| row.1);
-    for input in refused.chain(requests::ACCEPTED.iter().map(|row| row.1)) {
+    let refused = request::REFUSED.iter().map(|row| row.1);
+    for input in refused.chain(request::ACCEPTED.iter().map(|row| row.1)) {
         for limits in limits() {
-            grow(input, |buf| request(buf, &limits));
+            grow(input, |buf| request_at(buf, &limits));
         }
     }
 }
 
 #[test]
 fn responses_at_every_byte() {
-    let refused = responses::REFUSED.iter().map(|row| (&b"GET"[..], row.1));
-    for (method, input) in refused.chain(responses::ACCEPTED.iter().map(|row| responses::split(row.1))) {
+    let refused = response::REFUSED.iter().map(|row| (&b"GET"[..], row.1));
+    for (method, input) in refused.chain(response::ACCEPTED.iter().map(|row| response::split(row.1))) {
         for limits in limits() {
-            grow(input, |buf| response(buf, method, &limits));
+            grow(input, |buf| response_at(buf, method, &limits));
         }
     }
 }

@@ -12,9 +12,7 @@ mod properties;
 mod property;
 mod replay;
 mod request;
-mod requests;
 mod response;
-mod responses;
 mod smoke;
 
 use yumen_http1::Fault;
