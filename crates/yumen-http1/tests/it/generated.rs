@@ -1,7 +1,10 @@
 //! Messages nobody wrote down: valid ones come through encode and parse unchanged, others keep the properties.
 
 use proptest::prelude::*;
-use yumen_http1::{Limits, Parsed, RequestHead, ResponseHead, is_field_value, parse_request, parse_response};
+use yumen_http1::{
+    ChunkEvent, ChunkedDecoder, Limits, Parsed, RequestHead, ResponseHead, encode_chunk_end, encode_chunk_header,
+    is_field_value, parse_request, parse_response,
+};
 
 use crate::properties;
 
@@ -71,6 +74,21 @@ fn lines(fields: &[(String, String)], space: &str) -> String {
     fields.iter().map(|(name, value)| format!("{name}:{space}{value}{space}\r\n")).collect()
 }
 
+/// A field line with any padding.
+fn line() -> impl Strategy<Value = String> {
+    ("x-[a-z0-9!#$%&'*+.^_`|~-]{0,30}", "[ \t]{0,2}", "([!-~\u{e9}]([ -~\u{e9}\t]{0,60}[!-~])?)?", "[ \t]{0,2}")
+        .prop_map(|(name, before, value, after)| format!("{name}:{before}{value}{after}\r\n"))
+}
+
+/// The fields of one framing.
+fn framing() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        any::<u32>().prop_map(|n| format!("Content-Length: {n}\r\n")),
+        Just("Transfer-Encoding: chunked\r\n".to_owned()),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -117,9 +135,9 @@ proptest! {
     ) {
         let mut out = Vec::new();
         for part in &parts {
-            yumen_http1::encode_chunk_header(&mut out, part.len() as u64);
+            encode_chunk_header(&mut out, part.len() as u64);
             out.extend_from_slice(part);
-            yumen_http1::encode_chunk_end(&mut out);
+            encode_chunk_end(&mut out);
         }
         yumen_http1::encode_trailers(&mut out, fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(out.len())).collect();
@@ -143,5 +161,66 @@ proptest! {
         let control = text.iter().any(|&byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f);
         let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
         prop_assert_eq!(is_field_value(&text), !control && !space(text.first()) && !space(text.last()));
+    }
+
+    #[test]
+    fn requests_with_any_padding_and_framing_come_through(
+        method in "[A-Z]{3,7}",
+        target in "/[!$-\\[\\]-~]{0,60}",
+        before in prop::collection::vec(line(), 0..5),
+        framing in framing(),
+        after in prop::collection::vec(line(), 0..5),
+    ) {
+        prop_assume!(method != "CONNECT");
+        let input = format!(
+            "{method} {target} HTTP/1.1\r\n{}Host: example.com\r\n{framing}{}\r\n", before.concat(), after.concat()
+        );
+        let mut head = RequestHead::default();
+        prop_assert_eq!(parse_request(input.as_bytes(), &Limits::default(), &mut head), Ok(Parsed::Complete));
+        prop_assert_eq!(head.len, input.len());
+        properties::request_head(input.as_bytes());
+        properties::request_head(format!("{input}trailing").as_bytes());
+    }
+
+    #[test]
+    fn responses_with_any_padding_and_framing_come_through(
+        status in 200..1000_u16,
+        reason in "( [ -~\t\u{e9}]{0,20})?",
+        fields in prop::collection::vec(line(), 0..6),
+        framing in framing(),
+    ) {
+        prop_assume!(status != 204);
+        let input = format!("HTTP/1.1 {status}{reason}\r\n{}{framing}\r\n", fields.concat());
+        let mut head = ResponseHead::default();
+        prop_assert_eq!(parse_response(input.as_bytes(), &Limits::default(), b"GET", &mut head), Ok(Parsed::Complete));
+        prop_assert_eq!(head.len, input.len());
+        properties::response_head(input.as_bytes());
+    }
+
+    #[test]
+    fn chunks_with_padded_trailers_come_through(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..100), 0..6), fields in prop::collection::vec(line(), 0..3)) {
+        let mut input = Vec::new();
+        for part in &parts {
+            encode_chunk_header(&mut input, part.len() as u64);
+            input.extend_from_slice(part);
+            encode_chunk_end(&mut input);
+        }
+        input.extend_from_slice(format!("0\r\n{}\r\n", fields.concat()).as_bytes());
+        let mut decoder = ChunkedDecoder::new(&Limits::default());
+        let (mut at, mut payload) = (0, Vec::new());
+        while let ChunkEvent::Data { start, end } = decoder.decode(&input[at..]).unwrap() {
+            payload.extend_from_slice(&input[at + start..at + end]);
+            at += end;
+        }
+        prop_assert!(decoder.is_done());
+        prop_assert_eq!(payload, parts.concat());
+        properties::chunked(&input);
+    }
+
+    #[test]
+    fn any_bytes_keep_the_properties(input in prop::collection::vec(any::<u8>(), 0..200)) {
+        properties::request_head(&input);
+        properties::response_head(&input);
+        properties::chunked(&input);
     }
 }

@@ -9,8 +9,6 @@ mod fuzz;
 mod generated;
 mod predicates;
 mod properties;
-mod property;
-mod replay;
 mod request;
 mod response;
 mod smoke;

@@ -1,6 +1,8 @@
-//! What holds for every input. The fuzz targets include this file, so that a test and a fuzzer ask the same.
+//! What holds for every input: what the fuzzers ask, and what is asked here besides.
 
 use yumen_http1::*;
+
+use crate::fuzz;
 
 /// How a body came to its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ pub fn texts(fields: &[FieldSpan], buf: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
 /// Any input as a request head: no panic, spans that hold, the same answer for what belongs to it, and the same
 /// request when it is written and read again.
 pub fn request_head(input: &[u8]) {
+    fuzz::request_head(input);
     for limits in [Limits::default(), Limits { request_line: 20, head: 64, fields: 3 }] {
         let mut head = RequestHead::default();
         if parse_request(input, &limits, &mut head) != Ok(Parsed::Complete) {
@@ -101,6 +104,7 @@ fn rewrite_request(input: &[u8], head: &RequestHead) {
 
 /// Any input as a response head, to each kind of method that has a say in the framing.
 pub fn response_head(input: &[u8]) {
+    fuzz::response_head(input);
     for method in [&b"GET"[..], b"HEAD", b"CONNECT"] {
         let (limits, mut head) = (Limits::default(), ResponseHead::default());
         if parse_response(input, &limits, method, &mut head) != Ok(Parsed::Complete) {
@@ -144,6 +148,7 @@ fn rewrite_response(input: &[u8], method: &[u8], head: &ResponseHead) {
 
 /// Any input as a chunked body: how it was cut does not matter, and what was read can be written and read again.
 pub fn chunked(input: &[u8]) {
+    fuzz::chunked(input);
     let limits = Limits::default();
     let (content, body) = dechunk(input, [], &limits);
     assert_eq!(dechunk(input, 0..input.len(), &limits), (content.clone(), body_copy(&body)), "byte by byte");

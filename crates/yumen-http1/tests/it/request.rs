@@ -4,7 +4,7 @@ mod table;
 
 use yumen_http1::{Fault, Fault::*, Framing, Limits, Parsed, RequestHead, TargetForm, Version, parse_request};
 
-use crate::{check, fuzz, text};
+use crate::{check, properties, text};
 
 pub use table::{ACCEPTED, REFUSED};
 
@@ -28,7 +28,7 @@ fn read(input: &[u8], limits: &Limits) -> Result<String, Fault> {
 }
 
 fn parsed(input: &[u8]) -> RequestHead {
-    fuzz::request_head(input);
+    properties::request_head(input);
     let mut head = RequestHead::default();
     let outcome = parse_request(input, &Limits::default(), &mut head);
     assert_eq!(outcome, Ok(Parsed::Complete), "{}", input.escape_ascii());
@@ -36,7 +36,7 @@ fn parsed(input: &[u8]) -> RequestHead {
 }
 
 fn refused(input: &[u8], fault: Fault) {
-    fuzz::request_head(input);
+    properties::request_head(input);
     let outcome = parse_request(input, &Limits::default(), &mut RequestHead::default());
     assert_eq!(outcome, Err(fault), "{}", input.escape_ascii());
 }
@@ -131,7 +131,7 @@ fn reason_codes_are_unique_and_statuses_are_errors() {
 
 #[test]
 fn every_row_keeps_what_is_promised_for_all_bytes() {
-    REFUSED.iter().map(|row| row.1).chain(ACCEPTED.iter().map(|row| row.1)).for_each(fuzz::request_head);
+    REFUSED.iter().map(|row| row.1).chain(ACCEPTED.iter().map(|row| row.1)).for_each(properties::request_head);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use yumen_http1::{Fault, Fault::*, Framing, Limits, Parsed, ResponseHead, Version, parse_response};
 
-use crate::{Accepted, Refused, check, fuzz, show, text};
+use crate::{Accepted, Refused, check, properties, show, text};
 
 pub const REFUSED: &[Refused] = &[
     ("4", b"http/1.1 200 OK\r\n\r\n", MalformedStatusLine),
@@ -146,7 +146,7 @@ fn read(method: &[u8], input: &[u8], limits: &Limits) -> Result<String, Fault> {
 }
 
 fn outcome(input: &[u8], method: &str) -> Result<ResponseHead, Fault> {
-    fuzz::response_head(input);
+    properties::response_head(input);
     let mut head = ResponseHead::default();
     match parse_response(input, &Limits::default(), method.as_bytes(), &mut head)? {
         Parsed::Complete => Ok(head),
@@ -195,7 +195,11 @@ fn limits_hold_to_the_byte() {
 
 #[test]
 fn every_row_keeps_what_is_promised_for_all_bytes() {
-    REFUSED.iter().map(|row| row.1).chain(ACCEPTED.iter().map(|row| split(row.1).1)).for_each(fuzz::response_head);
+    REFUSED
+        .iter()
+        .map(|row| row.1)
+        .chain(ACCEPTED.iter().map(|row| split(row.1).1))
+        .for_each(properties::response_head);
 }
 
 #[test]

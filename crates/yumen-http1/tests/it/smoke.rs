@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::fuzz;
+use crate::properties;
 
 /// Time for the mutations of all targets together.
 const BUDGET: Duration = Duration::from_secs(2);
@@ -51,11 +51,17 @@ const PIECES: &[&[u8]] = &[
     b" 101 ",
 ];
 
+/// Bytes that change what a message means.
+const SHARP: &[u8] = b"\r\n\t :;,=\"\\/?#*@[]0159afF+-\0\x0b\x7f\x80\xff";
+
 #[test]
 #[expect(clippy::disallowed_methods, reason = "bounded by wall time, because its work is open-ended")]
 fn corpus_replays() {
-    let targets: [(&str, fn(&[u8])); 3] =
-        [("request_head", fuzz::request_head), ("response_head", fuzz::response_head), ("chunked", fuzz::chunked)];
+    let targets: [(&str, fn(&[u8])); 3] = [
+        ("request_head", properties::request_head),
+        ("response_head", properties::response_head),
+        ("chunked", properties::chunked),
+    ];
     for (name, target) in targets {
         let corpus = corpus(name);
         assert!(corpus.len() >= 15, "the corpus of {name} is missing");
@@ -84,11 +90,17 @@ fn mutated(corpus: &[Vec<u8>], random: &mut XorShift) -> Vec<u8> {
     let mut input = corpus[random.below(corpus.len())].clone();
     for _ in 0..=random.below(4) {
         let (from, to) = random.range(input.len());
-        match random.below(6) {
+        match random.below(9) {
             0 if !input.is_empty() => {
                 let at = random.below(input.len());
                 input[at] ^= 1 << random.below(8);
             }
+            4 if !input.is_empty() => {
+                let at = random.below(input.len());
+                input[at] = SHARP[random.below(SHARP.len())];
+            }
+            5 => input.insert(from, SHARP[random.below(SHARP.len())]),
+            6 => input.truncate(from),
             1 => drop(input.drain(from..to)),
             2 => {
                 let copy = input[from..to].to_vec();
