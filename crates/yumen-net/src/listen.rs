@@ -191,6 +191,14 @@ impl Listener {
         self.inner.local_addr()
     }
 
+    /// Takes the socket out of the calling worker, so that another one can accept from it. Its queue stays.
+    ///
+    /// # Errors
+    /// The runtime cannot let go of it.
+    pub fn release(self) -> io::Result<BoundListener> {
+        Ok(BoundListener { inner: self.inner.into_std()? })
+    }
+
     /// Waits for the next connection, with `TCP_NODELAY` set. Connections that died in the queue are passed over.
     ///
     /// # Errors

@@ -17,19 +17,36 @@ use crate::snapshot::Listener;
 use crate::view::{Key, Worker};
 use crate::{http, l4, middleware};
 
-/// Serves a connection.
-pub(crate) async fn serve(
+/// Serves a connection from now on. The listener is that of this moment: a connection taken out of the queue of a
+/// listener that is being closed is still served by it.
+pub(crate) fn serve(
+    worker: &Rc<Worker>,
+    key: &Key,
+    stream: TcpStream,
+    ends: (SocketAddr, SocketAddr),
+    drain: DrainWatch,
+) {
+    let view = worker.view();
+    let Some(name) = view.listener_at(key) else { return };
+    let Some(listener) = view.snapshot.listener(&name) else { return };
+    let met = Met { name, listener, generation: view.snapshot.generation };
+    drop(rt::spawn_local(run(Rc::clone(worker), met, stream, ends, drain)));
+}
+
+/// What a connection met when it was accepted.
+struct Met {
+    name: Arc<str>,
+    listener: Arc<Listener>,
+    generation: u64,
+}
+
+async fn run(
     worker: Rc<Worker>,
-    key: Key,
+    Met { name, listener, generation }: Met,
     stream: TcpStream,
     (peer, local): (SocketAddr, SocketAddr),
     drain: DrainWatch,
 ) {
-    let view = worker.view();
-    let Some(name) = view.listener_at(&key) else { return };
-    let Some(listener) = view.snapshot.listener(&name) else { return };
-    let generation = view.snapshot.generation;
-    drop(view);
     let metrics = &listener.metrics;
     metrics.accepted.inc(worker.index);
     let full = listener.config.limits.connections.is_some_and(|max| metrics.active.value() >= i64::from(max));

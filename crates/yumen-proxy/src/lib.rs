@@ -8,6 +8,7 @@
 
 mod explain;
 mod proxy;
+mod crew;
 mod worker;
 mod plan;
 mod conn;
@@ -21,8 +22,9 @@ mod upstream;
 mod wire;
 mod clock;
 
+pub use crew::{Accepting, ResizeError};
 pub use explain::explain;
 pub use middleware::MiddlewareError;
-pub use proxy::{Applied, Proxy};
+pub use proxy::{Applied, Draining, OpenAddress, Proxy};
 pub use snapshot::{BuildError, Origin, Ports, Snapshot};
 pub use upstream::{Endpoint, Upstream};

@@ -6,20 +6,21 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use yumen_net::drain::Drain;
 use yumen_net::listen::{ListenError, ListenOptions, ListenSet};
 use yumen_net::rt;
 use yumen_telemetry::{AccessLog, Registry};
 
+use crate::crew::{self, Accepting, ResizeError, Seat, Socket};
 use crate::plan::ListenerPlan;
 use crate::snapshot::Snapshot;
 use crate::view::{Key, Shared};
-use crate::worker::{self, Order};
+use crate::worker::Order;
 
 /// How long connections that were cut off may take to say so.
 const CUT_GRACE: Duration = Duration::from_secs(1);
@@ -35,18 +36,39 @@ pub struct Applied {
     pub closed: Vec<SocketAddr>,
 }
 
+/// An address with connections: whether it is still open, or how long its connections may take to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenAddress {
+    /// As configured.
+    pub addr: SocketAddr,
+    /// The listener's name where the port is chosen by the system.
+    pub name: Option<Arc<str>>,
+    /// As it is, with the real port.
+    pub local: SocketAddr,
+    /// Connections that have not ended.
+    pub connections: usize,
+}
+
+/// What is left of an address that was closed, or of a worker that is leaving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draining {
+    /// The address.
+    pub local: SocketAddr,
+    /// Connections that have not ended.
+    pub connections: usize,
+    /// The time after which they are cut off; `None`: they may take as long as they want.
+    pub left: Option<Duration>,
+}
+
 /// The data path as the control side holds it.
 pub struct Proxy {
     shared: Arc<Shared>,
-    orders: Vec<mpsc::UnboundedSender<Order>>,
-    threads: Mutex<Vec<rt::Worker>>,
+    accepting: Accepting,
+    seats: Mutex<Vec<Seat>>,
+    /// Workers that end with their last connection, or have ended.
+    leaving: Mutex<Vec<Seat>>,
     sockets: Mutex<HashMap<Key, Socket>>,
     draining: Mutex<Vec<(SocketAddr, Drain)>>,
-}
-
-struct Socket {
-    local: SocketAddr,
-    drain: Drain,
 }
 
 impl Proxy {
@@ -55,20 +77,34 @@ impl Proxy {
     /// # Errors
     /// A thread could not be started.
     pub fn start(workers: usize, registry: Arc<Registry>, log: AccessLog) -> std::io::Result<Self> {
+        Self::start_accepting(Accepting::of_system(), workers, registry, log)
+    }
+
+    /// Like [`Proxy::start`], with another way to accept than the one that suits this system.
+    ///
+    /// # Errors
+    /// A thread could not be started.
+    pub fn start_accepting(
+        accepting: Accepting,
+        workers: usize,
+        registry: Arc<Registry>,
+        log: AccessLog,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(Snapshot::empty()),
             generation: AtomicU64::new(0),
             registry,
             log,
         });
-        let (mut orders, mut threads) = (Vec::new(), Vec::new());
-        for index in 0..workers {
-            let (order, inbox) = mpsc::unbounded_channel();
-            let shared = Arc::clone(&shared);
-            threads.push(rt::spawn_worker("yumen-worker", index, None, move || worker::run(index, shared, inbox))?);
-            orders.push(order);
-        }
-        Ok(Self { shared, orders, threads: Mutex::new(threads), sockets: Mutex::default(), draining: Mutex::default() })
+        let seats = (0..workers).map(|index| Seat::start(index, &shared)).collect::<std::io::Result<Vec<_>>>()?;
+        Ok(Self {
+            shared,
+            accepting,
+            seats: Mutex::new(seats),
+            leaving: Mutex::default(),
+            sockets: Mutex::default(),
+            draining: Mutex::default(),
+        })
     }
 
     /// The snapshot in force.
@@ -81,6 +117,27 @@ impl Proxy {
         &self.shared.registry
     }
 
+    /// The access log.
+    pub fn log(&self) -> &AccessLog {
+        &self.shared.log
+    }
+
+    /// How many workers there are, those that are leaving apart.
+    pub fn workers(&self) -> usize {
+        lock(&self.seats).len()
+    }
+
+    /// Connections on open addresses, for each worker.
+    pub fn connections(&self) -> Vec<usize> {
+        let mut all = vec![0; self.workers()];
+        for socket in lock(&self.sockets).values() {
+            for (sum, peer) in all.iter_mut().zip(socket.peers.load().iter()) {
+                *sum += peer.drain.holders();
+            }
+        }
+        all
+    }
+
     /// Puts a snapshot in force.
     ///
     /// # Errors
@@ -90,10 +147,15 @@ impl Proxy {
         let plan = ListenerPlan::between(&previous, &next);
         let mut opened = Vec::new();
         for key in &plan.open {
-            opened.push((key.clone(), ListenSet::open(&ListenOptions::new(key.addr), self.orders.len())?));
+            opened.push((key.clone(), self.listen(key)?));
         }
         let mut applied = Applied { generation: next.generation, ..Applied::default() };
-        // Nothing below can fail.
+        // Nothing below can fail. What waits in the queue of a listener that closes is met by the snapshot it came for.
+        let mut closed = Vec::new();
+        for key in &plan.close {
+            applied.closed.push(key.addr);
+            closed.extend(self.stop_accepting(key).await);
+        }
         next.commit(&previous, &self.shared.registry);
         let generation = next.generation;
         self.shared.snapshot.store(Arc::new(next));
@@ -102,77 +164,212 @@ impl Proxy {
             applied.opened.push(set.local_addr());
             self.open(key, set);
         }
-        for key in plan.close {
-            applied.closed.push(key.addr);
-            self.close(&key, drain_timeout).await;
+        for socket in closed {
+            self.end_connections(&socket, drain_timeout);
         }
         Ok(applied)
     }
 
-    fn open(&self, key: Key, set: ListenSet) {
-        let drain = Drain::new();
-        let local = set.local_addr();
-        for (socket, order) in set.into_listeners().into_iter().zip(&self.orders) {
-            let opened = Order::Open { key: key.clone(), socket, drain: drain.clone() };
-            if order.send(opened).is_err() {
-                tracing::error!(addr = %key.addr, "a worker is gone; its share of connections is lost");
-            }
-        }
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Socket { local, drain });
+    fn listen(&self, key: &Key) -> Result<ListenSet, ListenError> {
+        let (options, workers) = (self.options(key.addr), self.workers());
+        // `0.0.0.0:80` beside `127.0.0.1:80` of our own: a conflict only when we ask for the port alone.
+        let beside = key.addr.port() != 0 && lock(&self.sockets).values().any(|s| s.local.port() == key.addr.port());
+        if beside { ListenSet::open_beside(&options, workers) } else { ListenSet::open(&options, workers) }
     }
 
-    async fn close(&self, key: &Key, drain_timeout: Duration) {
-        let socket = self.sockets.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        let Some(socket) = socket else { return };
-        let mut closed = Vec::new();
-        for order in &self.orders {
-            let (done, answer) = oneshot::channel();
-            if order.send(Order::Close { key: key.clone(), done }).is_ok() {
-                closed.push(answer);
+    fn options(&self, addr: SocketAddr) -> ListenOptions {
+        ListenOptions { reuse_port: self.accepting == Accepting::Each, ..ListenOptions::new(addr) }
+    }
+
+    fn open(&self, key: Key, set: ListenSet) {
+        let socket = Socket::new(set.local_addr(), &lock(&self.seats));
+        for (index, bound) in set.into_listeners().into_iter().enumerate() {
+            socket.give(&key, bound, index, self.accepting);
+        }
+        lock(&self.sockets).insert(key, socket);
+    }
+
+    /// Closes an address. What was in its queue is being served afterwards.
+    async fn stop_accepting(&self, key: &Key) -> Option<Socket> {
+        let socket = lock(&self.sockets).remove(key)?;
+        let (done, mut closed) = mpsc::channel::<()>(1);
+        let seats: Vec<_> = lock(&self.seats).iter().map(|s| s.orders.clone()).collect();
+        for orders in &seats {
+            // A worker that is gone has no socket either.
+            drop(orders.send(Order::Close { key: key.clone(), done: done.clone() }));
+        }
+        drop(done);
+        // Nobody ever sends: the end comes when every worker has dropped its half.
+        while closed.recv().await.is_some() {}
+        if self.accepting == Accepting::One {
+            for orders in &seats {
+                crew::settle(orders).await;
             }
         }
-        for answer in closed {
-            // An error means that the loop had ended already.
-            drop(answer.await);
+        Some(socket)
+    }
+
+    /// Asks the connections of a closed address to end, and cuts them off at the deadline.
+    fn end_connections(&self, socket: &Socket, drain_timeout: Duration) {
+        let deadline = Some(rt::now() + drain_timeout);
+        let drains: Vec<Drain> = socket.peers.load().iter().map(|p| p.drain.clone()).collect();
+        for drain in &drains {
+            drain.start(deadline);
         }
-        socket.drain.start(Some(rt::now() + drain_timeout));
-        let waiting = socket.drain.clone();
-        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        // Connections that stayed with workers which are leaving.
+        for (local, drain) in lock(&self.draining).iter().filter(|(local, _)| *local == socket.local) {
+            tracing::debug!(addr = %local, "closed for workers that are leaving as well");
+            drain.start(deadline);
+        }
+        self.watch(socket.local, drains);
+    }
+
+    /// Keeps drains in sight until they have ended, and sees that their deadlines are kept.
+    fn watch(&self, local: SocketAddr, drains: Vec<Drain>) {
+        let mut draining = lock(&self.draining);
         draining.retain(|(_, drain)| drain.holders() > 0);
-        draining.push((socket.local, socket.drain));
-        drop(draining);
+        for drain in drains {
+            let waiting = drain.clone();
+            draining.push((local, drain));
+            drop(rt::spawn(async move {
+                waiting.wait().await;
+            }));
+        }
+    }
+
+    /// Starts workers, or lets some leave: their sockets go to those that stay, so that no connection in a queue is
+    /// lost, their clients are asked to connect again when they are idle, and nobody is cut off.
+    ///
+    /// # Errors
+    /// [`ResizeError`]: more workers could not be started. Nothing has changed then.
+    pub async fn resize(&self, workers: usize) -> Result<(), ResizeError> {
+        let now = self.workers();
+        match workers.max(1) {
+            more if more > now => self.grow(now, more),
+            fewer if fewer < now => {
+                self.shrink(fewer).await;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn grow(&self, from: usize, to: usize) -> Result<(), ResizeError> {
+        let new = (from..to).map(|index| Seat::start(index, &self.shared)).collect::<std::io::Result<Vec<_>>>()?;
+        let mut sockets = lock(&self.sockets);
+        let mut sets = Vec::new();
+        if self.accepting == Accepting::Each {
+            for (key, socket) in sockets.iter() {
+                let set = ListenSet::open_beside(&self.options(socket.local), new.len())?;
+                sets.push((key.clone(), set));
+            }
+        }
+        // Nothing below can fail.
+        let mut seats = lock(&self.seats);
+        seats.extend(new);
+        for socket in sockets.values_mut() {
+            let mut peers = Vec::clone(&socket.peers.load());
+            peers.extend(seats.iter().skip(from).map(Seat::peer));
+            socket.peers.store(Arc::new(peers));
+        }
+        for (key, set) in sets {
+            let Some(socket) = sockets.get(&key) else { continue };
+            for (index, bound) in set.into_listeners().into_iter().enumerate() {
+                socket.give(&key, bound, from + index, self.accepting);
+            }
+        }
+        Ok(())
+    }
+
+    async fn shrink(&self, to: usize) {
+        let going = lock(&self.seats).split_off(to);
+        let mut drains: Vec<Vec<(SocketAddr, Drain)>> = going.iter().map(|_| Vec::new()).collect();
+        for socket in lock(&self.sockets).values() {
+            let mut peers = Vec::clone(&socket.peers.load());
+            for (of_seat, peer) in drains.iter_mut().zip(peers.split_off(to.min(peers.len()))) {
+                of_seat.push((socket.local, peer.drain));
+            }
+            socket.peers.store(Arc::new(peers));
+        }
+        // Who hands connections out must have let go of the old list.
+        let stays = lock(&self.seats).first().map(|s| s.orders.clone());
+        if let Some(orders) = stays {
+            crew::settle(&orders).await;
+        }
+        for (index, (seat, drains)) in going.into_iter().zip(drains).enumerate() {
+            for (key, bound) in crew::take_sockets(&seat.orders).await {
+                if let Some(socket) = lock(&self.sockets).get(&key) {
+                    socket.give(&key, bound, index % to, self.accepting);
+                }
+            }
+            self.retire(seat, drains);
+        }
+    }
+
+    /// Ends a worker when its last connection has ended.
+    fn retire(&self, seat: Seat, drains: Vec<(SocketAddr, Drain)>) {
+        let orders = seat.orders.clone();
+        lock(&self.leaving).push(seat);
+        for (local, drain) in &drains {
+            drain.start(None);
+            self.watch(*local, vec![drain.clone()]);
+        }
         drop(rt::spawn(async move {
-            waiting.wait().await;
+            for (_, drain) in drains {
+                drain.wait().await;
+            }
+            // A worker that is gone needs no telling.
+            drop(orders.send(Order::Stop));
         }));
     }
 
     /// Addresses that are open, with the number of connections on each.
-    pub fn open_addresses(&self) -> Vec<(SocketAddr, Option<Arc<str>>, SocketAddr, usize)> {
-        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        sockets.iter().map(|(key, s)| (key.addr, key.name.clone(), s.local, s.drain.holders())).collect()
+    pub fn open_addresses(&self) -> Vec<OpenAddress> {
+        let sockets = lock(&self.sockets);
+        let open = sockets.iter().map(|(key, socket)| OpenAddress {
+            addr: key.addr,
+            name: key.name.clone(),
+            local: socket.local,
+            connections: socket.connections(),
+        });
+        let mut open: Vec<OpenAddress> = open.collect();
+        open.sort_by(|a, b| (a.local, &a.name).cmp(&(b.local, &b.name)));
+        open
     }
 
-    /// Addresses that are closed, with the number of connections that have not ended yet.
-    pub fn draining(&self) -> Vec<(SocketAddr, usize)> {
-        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Connections of closed addresses and leaving workers that have not ended yet.
+    pub fn draining(&self) -> Vec<Draining> {
+        let mut draining = lock(&self.draining);
         draining.retain(|(_, drain)| drain.holders() > 0);
-        draining.iter().map(|(addr, drain)| (*addr, drain.holders())).collect()
+        let now = rt::now();
+        let mut all: Vec<Draining> = Vec::new();
+        for (local, drain) in draining.iter() {
+            let left = drain.deadline().map(|d| d.saturating_duration_since(now));
+            match all.iter_mut().find(|d| d.local == *local && d.left.is_some() == left.is_some()) {
+                Some(same) => {
+                    same.connections += drain.holders();
+                    same.left = same.left.max(left);
+                }
+                None => all.push(Draining { local: *local, connections: drain.holders(), left }),
+            }
+        }
+        all
     }
 
     /// Closes every listener and waits until all connections have ended, or the deadline. The result is how many were
     /// still open.
     pub async fn drain(&self, timeout: Duration) -> usize {
-        let keys: Vec<Key> = self.sockets.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        let deadline = rt::now() + timeout;
+        let keys: Vec<Key> = lock(&self.sockets).keys().cloned().collect();
         for key in &keys {
-            self.close(key, timeout).await;
+            if let Some(socket) = self.stop_accepting(key).await {
+                self.end_connections(&socket, timeout);
+            }
         }
-        let drains: Vec<Drain> = self
-            .draining
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .map(|(_, drain)| drain.clone())
-            .collect();
+        let drains: Vec<Drain> = lock(&self.draining).iter().map(|(_, drain)| drain.clone()).collect();
+        for drain in &drains {
+            drain.start(Some(deadline));
+        }
         let mut left = 0;
         for drain in drains {
             left += drain.wait().await.remaining;
@@ -185,16 +382,17 @@ impl Proxy {
 
     /// Ends the workers and writes out what they still hold.
     pub fn stop(&self) {
-        for order in &self.orders {
-            // A worker that is gone needs no telling.
-            drop(order.send(Order::Stop));
+        let mut seats = std::mem::take(&mut *lock(&self.seats));
+        seats.append(&mut lock(&self.leaving));
+        for seat in &seats {
+            seat.order(Order::Stop);
         }
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            if let Err(error) = thread.join() {
-                tracing::error!(%error, "a worker ended badly");
-            }
-        }
+        seats.into_iter().for_each(Seat::end);
         self.shared.log.close();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks can leave things half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,15 +1,15 @@
 //! One worker: a thread that accepts, serves and relays with what it owns alone.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
-use yumen_net::drain::Drain;
-use yumen_net::listen::{self, BoundListener};
+use yumen_net::drain::{Drain, DrainWatch};
+use yumen_net::listen::{BoundListener, HandedOver, Listener};
 use yumen_net::rt;
 
 use crate::conn;
@@ -24,32 +24,63 @@ const LAST_ACCEPTS: usize = 4096;
 
 /// What the control side asks of a worker.
 pub(crate) enum Order {
-    /// Accept on a socket.
-    Open { key: Key, socket: BoundListener, drain: Drain },
-    /// Stop accepting; answers once the socket is closed.
-    Close { key: Key, done: oneshot::Sender<()> },
+    /// Accept on a socket; `hand_to` are all workers of the address when the connections are for them too.
+    Open { key: Key, socket: BoundListener, drain: Drain, hand_to: Option<Arc<ArcSwap<Vec<Peer>>>> },
+    /// Serve a connection that another worker has accepted.
+    Serve { key: Key, stream: HandedOver, ends: (SocketAddr, SocketAddr), watch: DrainWatch },
+    /// Stop accepting; `done` is dropped once the sockets are closed.
+    Close { key: Key, done: mpsc::Sender<()> },
+    /// Stop accepting on every socket and give the sockets back, open.
+    GiveBack { to: mpsc::UnboundedSender<(Key, BoundListener)> },
+    /// Say that all orders before this one are done.
+    Answer { done: oneshot::Sender<()> },
     /// End.
     Stop,
+}
+
+/// A worker's share of one address: where its orders go, and what its connections there watch.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) drain: Drain,
+}
+
+/// How an accepting task ends.
+enum End {
+    Close { _done: mpsc::Sender<()> },
+    GiveBack(mpsc::UnboundedSender<(Key, BoundListener)>),
 }
 
 /// Runs a worker until it is told to stop.
 pub(crate) async fn run(index: usize, shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<Order>) {
     let worker = Rc::new(Worker::new(index, shared));
-    let mut accepting: HashMap<Key, oneshot::Sender<oneshot::Sender<()>>> = HashMap::new();
+    let mut accepting: Vec<(Key, oneshot::Sender<End>)> = Vec::new();
     let housekeeping = rt::spawn_local(keep_house(Rc::clone(&worker)));
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Open { key, socket, drain } => {
-                let (close, closing) = oneshot::channel();
-                accepting.insert(key.clone(), close);
-                drop(rt::spawn_local(accept(Rc::clone(&worker), key, socket, drain, closing)));
+            Order::Open { key, socket, drain, hand_to } => {
+                let (end, ending) = oneshot::channel();
+                accepting.push((key.clone(), end));
+                let desk = Desk { worker: Rc::clone(&worker), key, drain, hand_to };
+                drop(rt::spawn_local(desk.accept(socket, ending)));
             }
+            Order::Serve { key, stream, ends, watch } => match stream.unpack() {
+                Ok(stream) => conn::serve(&worker, &key, stream, ends, watch),
+                Err(error) => tracing::warn!(addr = %key.addr, %error, "a connection could not be handed over"),
+            },
             Order::Close { key, done } => {
-                // A loop that ended by itself has dropped the other end; then `done` is dropped, which answers too.
-                if let Some(close) = accepting.remove(&key) {
-                    drop(close.send(done));
+                // A task that ended by itself has dropped the other end, and with it nothing is left to wait for.
+                for (_, end) in accepting.extract_if(.., |(at, _)| *at == key) {
+                    drop(end.send(End::Close { _done: done.clone() }));
                 }
             }
+            Order::GiveBack { to } => {
+                for (_, end) in accepting.drain(..) {
+                    drop(end.send(End::GiveBack(to.clone())));
+                }
+            }
+            // Who asked may have stopped waiting.
+            Order::Answer { done } => done.send(()).unwrap_or_default(),
             Order::Stop => break,
         }
     }
@@ -71,42 +102,81 @@ async fn keep_house(worker: Rc<Worker>) {
     }
 }
 
-async fn accept(
+/// One socket being accepted from.
+struct Desk {
     worker: Rc<Worker>,
     key: Key,
-    socket: BoundListener,
     drain: Drain,
-    mut closing: oneshot::Receiver<oneshot::Sender<()>>,
-) {
-    let listener = match listen::Listener::start(socket) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!(addr = %key.addr, %error, "the socket could not be used"),
-    };
-    let local = listener.local_addr().unwrap_or(key.addr);
-    let serve = |stream: TcpStream, peer: SocketAddr| {
-        drop(rt::spawn_local(conn::serve(Rc::clone(&worker), key.clone(), stream, (peer, local), drain.watch())));
-    };
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut closing => {
-                for (stream, peer) in listener.drain_accept(LAST_ACCEPTS) {
-                    serve(stream, peer);
+    hand_to: Option<Arc<ArcSwap<Vec<Peer>>>>,
+}
+
+impl Desk {
+    async fn accept(self, socket: BoundListener, mut ending: oneshot::Receiver<End>) {
+        let listener = match Listener::start(socket) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(addr = %self.key.addr, %error, "the socket could not be used"),
+        };
+        let local = listener.local_addr().unwrap_or(self.key.addr);
+        let mut turn = 0;
+        loop {
+            tokio::select! {
+                biased;
+                end = &mut ending => {
+                    if let Ok(End::GiveBack(to)) = end {
+                        return self.give_back(listener, &to);
+                    }
+                    for (stream, peer) in listener.drain_accept(LAST_ACCEPTS) {
+                        self.serve(stream, (peer, local), &mut turn);
+                    }
+                    // The socket is closed before who asked for it can know.
+                    drop(listener);
+                    return drop(end);
                 }
-                drop(listener);
-                if let Ok(done) = done {
-                    // The asker may have stopped waiting.
-                    done.send(()).ok();
-                }
-                return;
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.serve(stream, (peer, local), &mut turn),
+                    Err(error) => {
+                        tracing::warn!(addr = %self.key.addr, %error, "accepting rests for a moment");
+                        rt::sleep(EXHAUSTED).await;
+                    }
+                },
             }
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => serve(stream, peer),
-                Err(error) => {
-                    tracing::warn!(addr = %key.addr, %error, "accepting rests for a moment");
-                    rt::sleep(EXHAUSTED).await;
-                }
-            },
         }
+    }
+
+    fn give_back(&self, listener: Listener, to: &mpsc::UnboundedSender<(Key, BoundListener)>) {
+        match listener.release() {
+            // Who asked waits for every socket, so it is there.
+            Ok(socket) => drop(to.send((self.key.clone(), socket))),
+            Err(error) => tracing::error!(addr = %self.key.addr, %error, "a socket was lost with its worker"),
+        }
+    }
+
+    /// Serves a connection, here or on the worker whose turn it is. Not async on purpose: once the list of workers was
+    /// read, the connection is on its way before anything else happens on this thread.
+    fn serve(&self, stream: TcpStream, ends: (SocketAddr, SocketAddr), turn: &mut usize) {
+        let Some(peers) = &self.hand_to else { return self.serve_here(stream, ends, self.drain.watch()) };
+        let peers = peers.load();
+        let at = *turn % peers.len().max(1);
+        *turn = turn.wrapping_add(1);
+        // The first worker is the one that accepts.
+        let Some(peer) = peers.get(at).filter(|_| at > 0) else {
+            return self.serve_here(stream, ends, self.drain.watch());
+        };
+        let stream = match HandedOver::pack(stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                return tracing::warn!(addr = %self.key.addr, %error, "a connection could not be handed over");
+            }
+        };
+        let handed = Order::Serve { key: self.key.clone(), stream, ends, watch: peer.drain.watch() };
+        if let Err(mpsc::error::SendError(Order::Serve { stream, ends, .. })) = peer.orders.send(handed)
+            && let Ok(stream) = stream.unpack()
+        {
+            self.serve_here(stream, ends, self.drain.watch());
+        }
+    }
+
+    fn serve_here(&self, stream: TcpStream, ends: (SocketAddr, SocketAddr), watch: DrainWatch) {
+        conn::serve(&self.worker, &self.key, stream, ends, watch);
     }
 }

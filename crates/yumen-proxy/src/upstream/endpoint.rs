@@ -68,6 +68,21 @@ impl Endpoint {
         self.latency.store(before.latency.load(Relaxed), Relaxed);
     }
 
+    /// As written in the configuration, for logs and metrics; a name with the address it stands for.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The share of traffic relative to its neighbours; 0 takes none.
+    pub fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// The smoothed time to the head of an answer; `None` until the first.
+    pub fn latency(&self) -> Option<Duration> {
+        Some(self.latency.load(Relaxed)).filter(|n| *n > 0).map(Duration::from_nanos)
+    }
+
     /// Whether it may be given traffic, as far as health checks know.
     pub fn is_healthy(&self) -> bool {
         self.healthy.load(Relaxed)

@@ -7,3 +7,4 @@ mod http;
 mod reload;
 mod route;
 mod stream;
+mod workers;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use yumen_config::config::{self, Config};
 use yumen_net::dial::Resolver;
-use yumen_proxy::{Origin, Ports, Proxy, Snapshot};
+use yumen_proxy::{Accepting, Origin, Ports, Proxy, Snapshot};
 use yumen_telemetry::Registry;
 use yumen_telemetry::access_log::{AccessLog, Format, Output, Rotation};
 
@@ -23,11 +23,15 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(config: Config) -> Self {
+        Self::accepting(Accepting::of_system(), 2, config)
+    }
+
+    pub(crate) fn accepting(accepting: Accepting, workers: usize, config: Config) -> Self {
         let control = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let registry = Arc::new(Registry::new(2));
         let rotation = Rotation { size: 0, age: Duration::ZERO, keep: 0 };
         let log = AccessLog::start(Output::Off, Format::Json, rotation).unwrap();
-        let proxy = Proxy::start(2, Arc::clone(&registry), log).unwrap();
+        let proxy = Proxy::start_accepting(accepting, workers, Arc::clone(&registry), log).unwrap();
         let resolver = control.block_on(async { Resolver::start() });
         let stage = Self { proxy, control, ports: Ports { registry, resolver: Arc::new(resolver) } };
         stage.apply(config);
@@ -44,7 +48,7 @@ impl Stage {
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.proxy.open_addresses().first().unwrap().2
+        self.proxy.open_addresses().first().unwrap().local
     }
 
     /// Sends bytes, ends our side, and reads to the end.

@@ -1,0 +1,123 @@
+//! The workers as the control side holds them: orders go in, sockets come back, and a worker that is no longer wanted
+//! leaves only when its last connection has ended.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+use yumen_net::drain::Drain;
+use yumen_net::listen::{BoundListener, ListenError};
+use yumen_net::{os, rt};
+
+use crate::view::{Key, Shared};
+use crate::worker::{self, Order, Peer};
+
+/// Who accepts connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepting {
+    /// Every worker, from a socket of its own; the system spreads connections over them.
+    Each,
+    /// One worker, which hands connections to all in turn.
+    One,
+}
+
+impl Accepting {
+    /// What this system does well.
+    pub fn of_system() -> Self {
+        if os::SHARES_PORT { Self::Each } else { Self::One }
+    }
+}
+
+/// Why the number of workers could not be changed; nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ResizeError {
+    /// A thread could not be started.
+    #[error("cannot start another worker: {0}; ask for fewer `runtime.workers` or raise the limit of threads")]
+    Thread(#[from] std::io::Error),
+    /// A new worker has no socket.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+/// A worker.
+pub(crate) struct Seat {
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) thread: rt::Worker,
+}
+
+impl Seat {
+    pub(crate) fn start(index: usize, shared: &Arc<Shared>) -> std::io::Result<Self> {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let shared = Arc::clone(shared);
+        let thread = rt::spawn_worker("yumen-worker", index, None, move || worker::run(index, shared, inbox))?;
+        Ok(Self { orders, thread })
+    }
+
+    /// Asks for something; says whether the worker is there.
+    pub(crate) fn order(&self, order: Order) -> bool {
+        self.orders.send(order).is_ok()
+    }
+
+    /// Its share of a new address.
+    pub(crate) fn peer(&self) -> Peer {
+        Peer { orders: self.orders.clone(), drain: Drain::new() }
+    }
+
+    pub(crate) fn end(self) {
+        // A worker that is gone needs no telling.
+        self.order(Order::Stop);
+        if let Err(error) = self.thread.join() {
+            tracing::error!(%error, "a worker ended badly");
+        }
+    }
+}
+
+/// Takes the sockets a worker accepts from. Connections queue up in them meanwhile.
+pub(crate) async fn take_sockets(orders: &mpsc::UnboundedSender<Order>) -> Vec<(Key, BoundListener)> {
+    let (give, mut given) = mpsc::unbounded_channel();
+    let mut sockets = Vec::new();
+    if orders.send(Order::GiveBack { to: give }).is_ok() {
+        while let Some(one) = given.recv().await {
+            sockets.push(one);
+        }
+    }
+    sockets
+}
+
+/// Waits until a worker has done all that was asked for before. What its tasks do without waiting is done by then too.
+pub(crate) async fn settle(orders: &mpsc::UnboundedSender<Order>) {
+    let (done, answer) = oneshot::channel();
+    if orders.send(Order::Answer { done }).is_ok() {
+        // An error means that the worker has ended, which is settled too.
+        answer.await.unwrap_or_default();
+    }
+}
+
+/// An open address. Its peers are the workers, in their order.
+pub(crate) struct Socket {
+    pub(crate) local: SocketAddr,
+    pub(crate) peers: Arc<ArcSwap<Vec<Peer>>>,
+}
+
+impl Socket {
+    pub(crate) fn new(local: SocketAddr, seats: &[Seat]) -> Self {
+        Self { local, peers: Arc::new(ArcSwap::from_pointee(seats.iter().map(Seat::peer).collect())) }
+    }
+
+    /// Connections that have not ended.
+    pub(crate) fn connections(&self) -> usize {
+        self.peers.load().iter().map(|p| p.drain.holders()).sum()
+    }
+
+    /// Gives a socket of this address to the worker with that number.
+    pub(crate) fn give(&self, key: &Key, socket: BoundListener, seat: usize, accepting: Accepting) {
+        let peers = self.peers.load();
+        let Some(peer) = peers.get(seat) else { return };
+        let hand_to = (accepting == Accepting::One).then(|| Arc::clone(&self.peers));
+        let open = Order::Open { key: key.clone(), socket, drain: peer.drain.clone(), hand_to };
+        if peer.orders.send(open).is_err() {
+            tracing::error!(addr = %key.addr, "a worker is gone; its share of connections is lost");
+        }
+    }
+}
