@@ -163,6 +163,20 @@ impl Settings {
     }
 }
 
+/// A change of the access log that can no longer fail; see [`AccessLog::prepare`].
+pub struct Change {
+    wanted: Settings,
+    /// `None`: it is as wanted already.
+    sink: Option<Sink>,
+}
+
+impl Change {
+    /// Whether anything will be different.
+    pub fn is_one(&self) -> bool {
+        self.sink.is_some()
+    }
+}
+
 /// The access log of the process. Share it behind an `Arc`.
 pub struct AccessLog {
     shared: Arc<Shared>,
@@ -206,25 +220,38 @@ impl AccessLog {
     /// Changes where and how is written. A file is opened before anything changes, so after an error everything goes on
     /// as before. Lines formatted before the change may still follow in their old format.
     pub fn reconfigure(&self, output: Output, format: Format, rotation: Rotation) -> Result<(), AccessLogError> {
+        self.prepare(output, format, rotation).map(|change| self.commit(change))
+    }
+
+    /// The part of [`AccessLog::reconfigure`] that may fail. Nothing changes before it is given to
+    /// [`AccessLog::commit`].
+    pub fn prepare(&self, output: Output, format: Format, rotation: Rotation) -> Result<Change, AccessLogError> {
         let wanted = Settings { output, format, rotation };
-        let mut settings = lock(&self.settings);
-        if *settings == wanted { Ok(()) } else { self.apply(&mut settings, wanted) }
+        let sink = if *lock(&self.settings) == wanted { None } else { Some(wanted.open()?) };
+        Ok(Change { wanted, sink })
+    }
+
+    /// Makes a change.
+    pub fn commit(&self, Change { wanted, sink }: Change) {
+        if let Some(sink) = sink {
+            self.apply(&mut lock(&self.settings), wanted, sink);
+        }
     }
 
     /// Opens the file again, for those who move it away by other means. After an error the old file goes on.
     pub fn reopen(&self) -> Result<(), AccessLogError> {
         let mut settings = lock(&self.settings);
         let same = settings.clone();
-        self.apply(&mut settings, same)
+        let sink = same.open().inspect_err(|error| tracing::error!("{error}; the present output is kept"))?;
+        self.apply(&mut settings, same, sink);
+        Ok(())
     }
 
-    fn apply(&self, settings: &mut Settings, wanted: Settings) -> Result<(), AccessLogError> {
-        let sink = wanted.open().inspect_err(|error| tracing::error!("{error}; the present output is kept"))?;
+    fn apply(&self, settings: &mut Settings, wanted: Settings, sink: Sink) {
         *lock(&self.shared.next) = Some(sink);
         self.shared.mode.store(Mode::of(&wanted.output, wanted.format) as u8, Ordering::Relaxed);
         *settings = wanted;
         self.wake();
-        Ok(())
     }
 
     /// How many lines were lost since the start.

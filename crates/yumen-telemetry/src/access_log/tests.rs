@@ -447,3 +447,34 @@ fn log_that_is_off_formats_nothing_and_loses_nothing() {
     assert_eq!((worker.is_on(), worker.shard(), log.dropped()), (false, 2, 0));
     log.close();
 }
+
+#[test]
+fn lines_from_before_the_log_was_turned_off_are_still_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let log = AccessLog::start(Output::File(file.clone()), Format::Json, NEVER).unwrap();
+    let worker = log.worker(0);
+    worker.write(&exchange("/before"));
+    log.reconfigure(Output::Off, Format::Json, NEVER).unwrap();
+    worker.write(&exchange("/after"));
+    worker.flush();
+    drop(worker);
+    log.close();
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("/before") && !text.contains("/after"), "{text}");
+    assert_eq!(log.dropped(), 0);
+}
+
+#[test]
+fn change_that_is_only_prepared_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one.log"), folder.path().join("two.log"));
+    let log = AccessLog::start(Output::File(one.clone()), Format::Json, NEVER).unwrap();
+    let worker = log.worker(0);
+    assert!(log.prepare(Output::File(two.clone()), Format::Json, NEVER).unwrap().is_one());
+    assert!(!log.prepare(Output::File(one.clone()), Format::Json, NEVER).unwrap().is_one());
+    worker.write(&exchange("/x"));
+    drop(worker);
+    log.close();
+    assert_eq!((fs::read_to_string(&one).unwrap().lines().count(), fs::read(&two).unwrap().len()), (1, 0));
+}

@@ -3,10 +3,15 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use super::file::RotatingFile;
 use super::{Message, Shared, lock};
+
+/// After the log was turned off, lines that workers formatted before come for this long at most: they hand over every
+/// 200 ms.
+const STRAGGLERS: Duration = Duration::from_secs(1);
 
 /// Where lines end up.
 pub(super) enum Sink {
@@ -44,16 +49,18 @@ pub(super) struct Writer {
     is_failing: bool,
     /// The last write ended within a line.
     is_torn: bool,
+    /// The log was turned off; what was written before that still goes where it should.
+    is_leaving: bool,
 }
 
 impl Writer {
     pub(super) fn new(receiver: Receiver<Message>, shared: Arc<Shared>, sink: Sink) -> Self {
-        Self { receiver, shared, sink, is_failing: false, is_torn: false }
+        Self { receiver, shared, sink, is_failing: false, is_torn: false, is_leaving: false }
     }
 
     /// Writes until the log is closed or everybody who could write is gone.
     pub(super) fn run(mut self) {
-        while let Ok(message) = self.receiver.recv() {
+        while let Some(message) = self.next() {
             self.take_next_sink();
             self.take(message);
             if self.shared.closing.load(Ordering::Acquire) {
@@ -63,6 +70,17 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// The next message; `None` when nobody can send one any more.
+    fn next(&mut self) -> Option<Message> {
+        if self.is_leaving {
+            match self.receiver.recv_timeout(STRAGGLERS) {
+                Err(RecvTimeoutError::Timeout) => (self.sink, self.is_leaving) = (Sink::Off, false),
+                other => return other.ok(),
+            }
+        }
+        self.receiver.recv().ok()
     }
 
     fn take(&mut self, message: Message) {
@@ -76,9 +94,13 @@ impl Writer {
 
     fn take_next_sink(&mut self) {
         let next = lock(&self.shared.next).take();
-        if let Some(next) = next {
-            self.sink = next;
-            (self.is_failing, self.is_torn) = (false, false);
+        match next {
+            Some(Sink::Off) => self.is_leaving = true,
+            Some(next) => {
+                self.sink = next;
+                (self.is_failing, self.is_torn, self.is_leaving) = (false, false, false);
+            }
+            None => {}
         }
     }
 
