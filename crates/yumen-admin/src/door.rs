@@ -53,8 +53,8 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// An open door: connections come through it.
-pub(crate) struct Door {
+/// An open door: connections queue up at it until an [`AdminServer`](crate::AdminServer) serves them.
+pub struct Door {
     listen: Listen,
     inner: Inner,
 }
@@ -65,7 +65,11 @@ enum Inner {
 }
 
 impl Door {
-    pub(crate) async fn open(listen: &Listen) -> Result<Self, AdminError> {
+    /// Listens there, on the runtime it is called from.
+    ///
+    /// # Errors
+    /// The address is not local, or cannot be listened on.
+    pub async fn open(listen: &Listen) -> Result<Self, AdminError> {
         let fault = |source| AdminError::Listen { listen: listen.clone(), source };
         let local = |path: &Path| {
             let path = path.to_owned();

@@ -19,6 +19,6 @@ mod answer;
 mod token;
 
 pub use client::{AdminClient, ClientError};
-pub use door::{AdminError, Listen};
+pub use door::{AdminError, Door, Listen};
 pub use server::AdminServer;
 pub use token::{Token, TokenError};

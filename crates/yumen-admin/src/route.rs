@@ -1,7 +1,7 @@
 //! What the admin API serves, by exact path.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,7 +38,7 @@ POST /reload   loads the configuration again; needs the token
 /// What the routes serve from.
 pub(crate) struct Desk {
     pub(crate) control: Arc<dyn Control>,
-    pub(crate) token: Token,
+    pub(crate) token: RwLock<Token>,
     pub(crate) wall: Wall,
 }
 
@@ -71,7 +71,7 @@ impl Desk {
         }
         match path {
             "/reload" => {
-                gate::authorise(&head.headers, &self.token)?;
+                gate::authorise(&head.headers, &self.token.read().unwrap_or_else(PoisonError::into_inner))?;
                 read_body(head, body).await?;
                 self.reload().await
             }

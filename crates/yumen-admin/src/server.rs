@@ -1,7 +1,7 @@
 //! Accepts connections of the admin API and serves them until it is told to stop.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -30,6 +30,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The running admin API. Dropping it stops it without waiting.
 pub struct AdminServer {
     listen: Listen,
+    desk: Arc<Desk>,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
@@ -37,12 +38,21 @@ pub struct AdminServer {
 impl AdminServer {
     /// Listens and serves from now on, on the runtime it is called from.
     pub async fn start(listen: &Listen, token: Token, control: Arc<dyn Control>) -> Result<Self, AdminError> {
-        let door = Door::open(listen).await?;
+        Ok(Self::serve(Door::open(listen).await?, token, control))
+    }
+
+    /// Serves at a door from now on.
+    pub fn serve(door: Door, token: Token, control: Arc<dyn Control>) -> Self {
         let listen = door.listen().clone();
-        let desk = Arc::new(Desk { control, token, wall: door.wall() });
+        let desk = Arc::new(Desk { control, token: RwLock::new(token), wall: door.wall() });
         let (stop, stopped) = watch::channel(false);
-        let accepting = tokio::spawn(accept(door, desk, stopped));
-        Ok(Self { listen, stop, accepting })
+        let accepting = tokio::spawn(accept(door, Arc::clone(&desk), stopped));
+        Self { listen, desk, stop, accepting }
+    }
+
+    /// Takes another token from now on.
+    pub fn set_token(&self, token: Token) {
+        *self.desk.token.write().unwrap_or_else(PoisonError::into_inner) = token;
     }
 
     /// Where it listens; the port is the real one.
