@@ -88,6 +88,23 @@ pub(crate) fn matching(pattern: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Like [`matching`], among files given by their whole paths.
+pub(crate) fn matching_among<'p>(
+    pattern: &Path,
+    paths: impl Iterator<Item = &'p Path>,
+) -> std::io::Result<Vec<PathBuf>> {
+    let Some(last) = pattern.file_name().and_then(|n| n.to_str()).filter(|n| n.contains(['*', '?'])) else {
+        return Ok(vec![pattern.to_owned()]);
+    };
+    let folder = pattern.parent().unwrap_or(Path::new(""));
+    let whole = std::path::absolute(pattern)?;
+    let beside = paths.filter(|path| path.parent() == whole.parent()).filter_map(|path| path.file_name()?.to_str());
+    let mut found: Vec<PathBuf> =
+        beside.filter(|name| fits(last.as_bytes(), name.as_bytes())).map(|name| folder.join(name)).collect();
+    found.sort();
+    Ok(found)
+}
+
 /// Whether a name fits a pattern; linear in both, by going back to the last `*` only.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);

@@ -4,6 +4,7 @@
 //! with every default filled in, and every mistake on the way becomes a [`Diagnostic`].
 
 mod quick;
+mod show;
 mod files;
 
 mod load;
@@ -23,6 +24,7 @@ mod diagnostic;
 pub use diagnostic::{Diagnostic, Severity, Span, render, to_json};
 pub use diff::{Change, Diff, Part, diff};
 pub use files::check_files;
-pub use load::{Loaded, load, parse_str};
+pub use load::{Loaded, load, load_kept, parse_str};
 pub use quick::quick;
 pub use reference::{reference_markdown, schema};
+pub use show::show;

@@ -1,6 +1,7 @@
 //! Files, includes and the whole way from text to a [`Config`].
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Span};
-use crate::disk::{Unread, matching, plain, read, same};
+use crate::disk::{Unread, matching, matching_among, plain, read, same, unread};
 use crate::lower::{self, Cover, Ctx};
 use crate::yaml::{self, Node, Place, Source};
 
@@ -26,6 +27,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// The files it was read from, the first one first.
     pub files: Vec<PathBuf>,
+    /// Their texts, in the same order.
+    pub texts: Vec<String>,
     /// SHA-256 over the files, in hexadecimal.
     pub digest: String,
     /// The files that the configuration names, each with the place where it does first.
@@ -37,11 +40,19 @@ pub struct Loaded {
 /// # Errors
 /// Every complaint, errors first, when there is at least one error.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Vec<Diagnostic>> {
-    let mut reading = Reading::new(env);
-    let text = read(path, FILE_SIZE).map_err(|e| vec![unreadable(path, e)])?;
-    reading.file(path.to_owned(), text);
-    reading.includes();
-    reading.finish()
+    Reading::new(env).whole(path)
+}
+
+/// As [`load`], of texts that were kept: `kept` has them by their whole paths.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_kept(
+    path: &Path,
+    kept: &[(PathBuf, String)],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    Reading { kept: Some(kept), ..Reading::new(env) }.whole(path)
 }
 
 /// Reads a text that has no file; relative paths stay as they are and `include` is relative to the
@@ -68,9 +79,12 @@ fn unreadable(path: &Path, unread: Unread) -> Diagnostic {
 }
 
 struct Reading<'e> {
+    /// Where the texts are when not on the disk.
+    kept: Option<&'e [(PathBuf, String)]>,
     ctx: Ctx<'e>,
     roots: Vec<Rc<Node>>,
     files: Vec<PathBuf>,
+    texts: Vec<String>,
     /// The files by the one name each has, so that none is read twice under two.
     seen: HashSet<PathBuf>,
     /// Bytes that may still be read.
@@ -84,9 +98,11 @@ struct Reading<'e> {
 impl<'e> Reading<'e> {
     fn new(env: &'e dyn Fn(&str) -> Option<String>) -> Self {
         Self {
+            kept: None,
             ctx: Ctx::new(env),
             roots: Vec::new(),
             files: Vec::new(),
+            texts: Vec::new(),
             seen: HashSet::new(),
             room: FILE_SIZE,
             wanted: VecDeque::new(),
@@ -95,11 +111,30 @@ impl<'e> Reading<'e> {
         }
     }
 
+    fn whole(mut self, path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+        let text = self.fetch(path).map_err(|e| vec![unreadable(path, e)])?;
+        self.file(path.to_owned(), text);
+        self.includes();
+        self.finish()
+    }
+
+    fn fetch(&self, path: &Path) -> Result<String, Unread> {
+        let Some(kept) = self.kept else { return read(path, self.room) };
+        let found = std::path::absolute(path).ok().and_then(|whole| kept.iter().find(|(path, _)| *path == whole));
+        found.map(|(_, text)| text.clone()).ok_or_else(|| unread(path, &ErrorKind::NotFound.into()))
+    }
+
+    fn matching(&self, pattern: &Path) -> std::io::Result<Vec<PathBuf>> {
+        let Some(kept) = self.kept else { return matching(pattern) };
+        matching_among(pattern, kept.iter().map(|(path, _)| path.as_path()))
+    }
+
     fn file(&mut self, path: PathBuf, text: String) {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let name = path.display().to_string();
         self.seen.insert(same(&path));
         self.files.push(path);
+        self.texts.push(text.clone());
         self.text(&name, &folder, text);
     }
 
@@ -137,7 +172,7 @@ impl<'e> Reading<'e> {
     }
 
     fn include(&mut self, pattern: &Path, place: Place) {
-        let found = match matching(pattern) {
+        let found = match self.matching(pattern) {
             Ok(found) => found,
             Err(e) => {
                 let help = "the folder of an `include` is relative to the file it stands in";
@@ -158,7 +193,7 @@ impl<'e> Reading<'e> {
                 let help = "is one of the patterns wider than it should be?";
                 return self.ctx.error_help(place, "too_many_files", format!("more than {FILES} files"), help);
             }
-            match read(&path, self.room) {
+            match self.fetch(&path) {
                 Ok(text) => self.file(path, text),
                 Err(unread) => self.ctx.error_help(place, "cannot_read", unread.message, unread.help),
             }
@@ -182,7 +217,14 @@ impl<'e> Reading<'e> {
             return Err(all.into_iter().filter(|d| !(incomplete && follows(d))).collect());
         }
         let digest = self.digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Loaded { config, warnings: all, files: self.files, digest, places: self.ctx.files(&cover) })
+        Ok(Loaded {
+            config,
+            warnings: all,
+            files: self.files,
+            texts: self.texts,
+            digest,
+            places: self.ctx.files(&cover),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use yumen_config::config::{Config, MiddlewareKind};
-use yumen_config::{Change, check_files, diff, load, parse_str, quick, reference_markdown, render, schema};
+use yumen_config::{Change, check_files, diff, load, parse_str, quick, reference_markdown, render, schema, show};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -310,4 +310,45 @@ proptest! {
     ) {
         let _result = parse_str("any", &words.concat(), &env);
     }
+}
+
+/// A value as it would be written in a file: a dollar sign begins a reference there.
+fn as_file(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        // A reference to a secret is meant as one.
+        serde_json::Value::String(text) if !text.starts_with("${file:") => text.replace('$', "$$").into(),
+        serde_json::Value::Array(all) => all.into_iter().map(as_file).collect(),
+        serde_json::Value::Object(all) => {
+            serde_json::Value::Object(all.into_iter().map(|(k, v)| (k, as_file(v))).collect())
+        }
+        other => other,
+    }
+}
+
+#[test]
+fn a_shown_configuration_reads_as_the_same_again() {
+    for name in ["full", "reverse-proxy", "tcp", "tls"] {
+        let loaded = load(&root().join(format!("examples/{name}.yaml")), &env).map_err(|d| render(&d)).unwrap();
+        let text = as_file(show(&loaded.config)).to_string();
+        let again = parse_str("shown", &text, &env).map_err(|d| render(&d)).unwrap().config;
+        assert_eq!(lines(&again), lines(&loaded.config), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_shown_configuration_hides_secrets() {
+    let text = "listeners: {web: {bind: \":80\"}}
+routes:
+  r:
+    match: {headers: {x-api-key: open-sesame-1, x-kind: app}}
+    middlewares:
+      - basic_auth: {users: [\"ann:$$2y$$05$$NlIpCKtqNnBrVAOeqiGLB.lxsW5DAJ8h2DBc5NbdFkBaxaPAFaCu2\"]}
+      - headers: {request: {set: {Authorization: Bearer open-sesame-2, X-Plain: seen, X-Given: \"a ${PORT}\"}}}
+    upstream: u
+upstreams: {u: {endpoints: [\"h:1\"]}}
+";
+    let config = parse_str("t", text, &env).map_err(|d| render(&d)).unwrap().config;
+    let shown = show(&config).to_string();
+    assert!(!shown.contains("open-sesame") && !shown.contains("$2y$") && !shown.contains("8080"), "{shown}");
+    assert!(shown.contains("seen") && shown.contains("x-kind") && shown.contains("app"), "{shown}");
 }

@@ -371,12 +371,17 @@ impl Proxy {
             drain.start(Some(deadline));
         }
         let mut left = 0;
-        for drain in drains {
+        for drain in &drains {
             left += drain.wait().await.remaining;
-            // Those who are cut off reset their connections; a worker that ends before they do would close them as if
-            // everything had been said.
-            rt::timeout(CUT_GRACE, drain.ended()).await.ok();
         }
+        // Those who are cut off reset their connections; a worker that ends before they do would close them as if
+        // everything had been said.
+        let all = async {
+            for drain in &drains {
+                drain.ended().await;
+            }
+        };
+        rt::timeout(CUT_GRACE, all).await.ok();
         left
     }
 

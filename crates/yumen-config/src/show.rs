@@ -1,0 +1,400 @@
+//! A configuration written out again: everything that is in force, defaults included, in the form of a file.
+//!
+//! Every section is taken apart field by field without `..`: a new field that is not shown does not compile. That the
+//! keys are those of a file is shown by reading the result again (`tests/config.rs`).
+
+use std::fmt::Display;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::config::{
+    AbsoluteForm, Accept, Access, AccessLog, Admin, AdminListen, Certificate, Config, Dns, Endpoint, FieldEdits,
+    FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health, HealthCheck, Limits, Listener, ListenerTimeouts, Log,
+    LogFormat, LogOutput, Matcher, Middleware, MiddlewareKind, PathMatch, Pool, Protocol, Retry, Rewrite, Rotate,
+    Route, RouteTimeouts, Runtime, Secret, Text, Tls, TlsVersion, Upstream, UpstreamTimeouts, UpstreamTls,
+};
+
+/// What stands in the place of a secret.
+const MASK: &str = "***";
+
+/// The whole configuration as a file would say it. Passwords are masked, and so is every text in which the environment
+/// had a part or whose name sounds like a secret's.
+pub fn show(config: &Config) -> Value {
+    let Config { listeners, routes, middlewares, upstreams, runtime, admin, log, state_dir } = config;
+    let inline = |m: &Middleware| !middlewares.contains_key(&m.name);
+    let named = |name: &dyn Display, value: Value| (name.to_string(), value);
+    let all = |entries: &mut dyn Iterator<Item = (String, Value)>| Value::Object(entries.collect());
+    object([
+        ("listeners", all(&mut listeners.values().map(|l| named(&l.name, listener(l))))),
+        ("routes", all(&mut routes.iter().map(|r| named(&r.name, route(r, &inline))))),
+        ("middlewares", all(&mut middlewares.values().map(|m| named(&m.name, middleware(m))))),
+        ("upstreams", all(&mut upstreams.values().map(|u| named(&u.name, upstream(u))))),
+        ("runtime", runtime_section(runtime)),
+        ("admin", admin.as_ref().map_or_else(off, admin_section)),
+        ("log", log_section(log)),
+        ("state_dir", option(state_dir.as_ref(), |d| path(d))),
+    ])
+}
+
+/// A section. What is `null` or empty is not set, and has no default that could be written.
+fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    let is_set = |name: &str, value: &Value| match value {
+        Value::Null => false,
+        Value::Array(all) => !all.is_empty(),
+        // `tcp: {}` is a whole health check.
+        Value::Object(all) => name == "tcp" || !all.is_empty(),
+        _ => true,
+    };
+    let there = entries.into_iter().filter(|(name, value)| is_set(name, value));
+    Value::Object(there.map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn off() -> Value {
+    json!("off")
+}
+
+fn option<T>(value: Option<T>, show: impl Fn(T) -> Value) -> Value {
+    value.map_or(Value::Null, show)
+}
+
+fn or_off<T>(value: Option<T>, show: impl Fn(T) -> Value) -> Value {
+    value.map_or_else(off, show)
+}
+
+fn path(path: &Path) -> Value {
+    json!(path.display().to_string())
+}
+
+fn text(value: impl Display) -> Value {
+    json!(value.to_string())
+}
+
+fn texts<T: Display>(values: &[T]) -> Value {
+    values.iter().map(text).collect()
+}
+
+fn time(value: Duration) -> Value {
+    match value.subsec_millis() {
+        0 => json!(format!("{}s", value.as_secs())),
+        _ => json!(format!("{}ms", value.as_millis())),
+    }
+}
+
+fn percent(value: u8) -> Value {
+    json!(format!("{value}%"))
+}
+
+fn listener(listener: &Listener) -> Value {
+    let Listener {
+        name: _,
+        bind,
+        protocol,
+        tls,
+        limits,
+        timeouts,
+        forwarded,
+        absolute_form,
+        default_status,
+        upstream,
+        sni,
+        access,
+    } = listener;
+    let is_http = *protocol == Protocol::Http;
+    // What means nothing for a protocol is not in force.
+    let http = |value: Value| if is_http { value } else { Value::Null };
+    let absolute_form = match absolute_form {
+        AbsoluteForm::SameHost => "allow",
+        AbsoluteForm::Refuse => "refuse",
+    };
+    let sni: Map<String, Value> = sni.iter().map(|(host, name)| (host.to_string(), text(name))).collect();
+    object([
+        ("bind", texts(bind)),
+        ("protocol", json!(protocol.as_str())),
+        ("tls", option(tls.as_ref(), tls_section)),
+        ("limits", limits_section(limits, is_http)),
+        ("timeouts", listener_timeouts(timeouts, is_http)),
+        ("forwarded", http(forwarded_section(forwarded))),
+        ("absolute_form", http(json!(absolute_form))),
+        ("default_status", http(json!(default_status))),
+        ("upstream", option(upstream.as_ref(), text)),
+        ("sni", if sni.is_empty() { Value::Null } else { Value::Object(sni) }),
+        ("access", access_section(access)),
+    ])
+}
+
+fn tls_section(tls: &Tls) -> Value {
+    let Tls { certificates, min_version, alpn } = tls;
+    let pair = |Certificate { cert, key }: &Certificate| json!({"cert": path(cert), "key": path(key)});
+    let min_version = match min_version {
+        TlsVersion::V12 => "1.2",
+        TlsVersion::V13 => "1.3",
+    };
+    object([
+        ("certificates", certificates.iter().map(pair).collect()),
+        ("min_version", json!(min_version)),
+        ("alpn", json!(alpn)),
+    ])
+}
+
+fn limits_section(limits: &Limits, is_http: bool) -> Value {
+    let Limits { request_line, head, fields, body, connections, requests_per_connection } = limits;
+    let http = |value: Value| if is_http { value } else { Value::Null };
+    object([
+        ("request_line", http(json!(request_line))),
+        ("head", http(json!(head))),
+        ("fields", http(json!(fields))),
+        ("body", http(or_off(*body, |n| json!(n)))),
+        ("connections", or_off(*connections, |n| json!(n))),
+        ("requests_per_connection", http(or_off(*requests_per_connection, |n| json!(n)))),
+    ])
+}
+
+fn listener_timeouts(timeouts: &ListenerTimeouts, is_http: bool) -> Value {
+    let ListenerTimeouts { handshake, head, idle, body_idle, write_idle, min_body_rate } = timeouts;
+    let http = |value: Value| if is_http { value } else { Value::Null };
+    let rate = Some(*min_body_rate).filter(|n| *n > 0);
+    object([
+        ("handshake", time(*handshake)),
+        ("head", http(time(*head))),
+        ("idle", time(*idle)),
+        ("body_idle", http(time(*body_idle))),
+        ("write_idle", time(*write_idle)),
+        ("min_body_rate", http(or_off(rate, |n| json!(format!("{n}B/s"))))),
+    ])
+}
+
+fn forwarded_section(forwarded: &Forwarded) -> Value {
+    let Forwarded { trust, emit, via } = forwarded;
+    let emit = match emit {
+        ForwardedEmit::Off => "off",
+        ForwardedEmit::XForwarded => "x_forwarded",
+        ForwardedEmit::Forwarded => "forwarded",
+        ForwardedEmit::Both => "both",
+    };
+    object([("trust", texts(trust)), ("emit", json!(emit)), ("via", or_off(via.as_ref(), |v| json!(v)))])
+}
+
+fn access_section(Access { allow, deny }: &Access) -> Value {
+    object([("allow", texts(allow)), ("deny", texts(deny))])
+}
+
+/// The value of something with a name that may give it away.
+fn field(name: &str, value: &Text) -> Value {
+    let words = ["auth", "cookie", "token", "secret", "password", "key", "credential", "session"];
+    let name = name.to_ascii_lowercase();
+    if words.iter().any(|word| name.contains(word)) { json!(MASK) } else { json!(value.shown()) }
+}
+
+fn route(route: &Route, is_inline: &dyn Fn(&Middleware) -> bool) -> Value {
+    let Route { name: _, listeners, hosts, matcher, middlewares, upstream, timeouts, retry } = route;
+    let RouteTimeouts { connect, head, idle, request } = timeouts;
+    let Retry { idle_race } = retry;
+    let step = |m: &std::sync::Arc<Middleware>| if is_inline(m) { middleware(m) } else { text(&m.name) };
+    object([
+        ("listeners", texts(listeners)),
+        ("hosts", texts(hosts)),
+        ("match", match_section(matcher)),
+        ("middlewares", middlewares.iter().map(step).collect()),
+        ("upstream", option(upstream.as_ref(), text)),
+        (
+            "timeouts",
+            object([
+                ("connect", option(*connect, time)),
+                ("head", option(*head, time)),
+                ("idle", option(*idle, time)),
+                ("request", option(*request, time)),
+            ]),
+        ),
+        ("retry", object([("idle_race", json!(idle_race))])),
+    ])
+}
+
+fn match_section(Matcher { path, methods, headers, query, source }: &Matcher) -> Value {
+    let path = match path {
+        PathMatch::Exact(text) => json!({ "exact": text }),
+        PathMatch::Prefix(text) => json!({ "prefix": text }),
+        PathMatch::Template(text) => json!({ "template": text }),
+        PathMatch::Regex(text) => json!({ "regex": text }),
+    };
+    object([
+        ("path", path),
+        ("methods", json!(methods)),
+        ("headers", tests(headers)),
+        ("query", tests(query)),
+        ("source", texts(source)),
+    ])
+}
+
+fn tests(fields: &[FieldMatch]) -> Value {
+    let test = |FieldMatch { name, test }: &FieldMatch| {
+        let test = match test {
+            FieldTest::Equals(value) => json!({ "equals": field(name, value) }),
+            FieldTest::Regex(value) => json!({ "regex": field(name, value) }),
+            FieldTest::Present => json!({ "present": true }),
+            FieldTest::Absent => json!({ "absent": true }),
+        };
+        (name.to_string(), test)
+    };
+    Value::Object(fields.iter().map(test).collect())
+}
+
+fn middleware(Middleware { name: _, kind }: &Middleware) -> Value {
+    let inside = match kind {
+        MiddlewareKind::RequestId { header, accept } => {
+            let accept = match accept {
+                Accept::Always => "true",
+                Accept::Trusted => "trusted",
+                Accept::Never => "false",
+            };
+            json!({ "header": header, "accept": accept })
+        }
+        MiddlewareKind::Headers { request, response } => {
+            object([("request", edits(request)), ("response", edits(response))])
+        }
+        MiddlewareKind::Rewrite(Rewrite::Path(to)) => json!({ "path": to }),
+        MiddlewareKind::Rewrite(Rewrite::Regex { regex, replace }) => {
+            json!({ "regex": regex.shown(), "replace": replace.shown() })
+        }
+        MiddlewareKind::StripPrefix(prefix) => json!(prefix),
+        MiddlewareKind::Redirect { to, status } => json!({ "to": to.shown(), "status": status }),
+        MiddlewareKind::Respond { status, body, content_type, headers } => object([
+            ("status", json!(status)),
+            ("body", if body.is_empty() { Value::Null } else { json!(body.shown()) }),
+            ("content_type", json!(content_type.shown())),
+            ("headers", fields(headers)),
+        ]),
+        MiddlewareKind::BodyLimit(size) => json!(size),
+        MiddlewareKind::Ip(access) => access_section(access),
+        MiddlewareKind::BasicAuth { file, users, realm } => {
+            let user = |secret: &Secret| match secret {
+                Secret::Literal(_) => json!(MASK),
+                Secret::File(path) => json!(format!("${{file:{}}}", path.display())),
+            };
+            object([
+                ("file", option(file.as_ref(), |f| path(f))),
+                ("users", users.iter().map(user).collect()),
+                ("realm", json!(realm.shown())),
+            ])
+        }
+        MiddlewareKind::Timeout(after) => time(*after),
+    };
+    object([(kind.as_str(), inside)])
+}
+
+fn edits(FieldEdits { set, add, remove }: &FieldEdits) -> Value {
+    object([("set", fields(set)), ("add", fields(add)), ("remove", json!(remove))])
+}
+
+fn fields(fields: &[(String, Text)]) -> Value {
+    let mut all: Map<String, Value> = Map::new();
+    for (name, value) in fields {
+        let values = all.entry(name.as_str()).or_insert_with(|| json!([]));
+        if let Value::Array(values) = values {
+            values.push(field(name, value));
+        }
+    }
+    Value::Object(all)
+}
+
+fn upstream(upstream: &Upstream) -> Value {
+    let Upstream { name: _, endpoints, balance, health, panic_threshold, pool, timeouts, tls, dns, max_connections } =
+        upstream;
+    let endpoint = |Endpoint { address: _, port: _, tls, weight, text }: &Endpoint| {
+        let scheme = if *tls { "https" } else { "http" };
+        json!({ "address": format!("{scheme}://{text}"), "weight": weight })
+    };
+    let Pool { idle, idle_timeout, max_requests } = pool;
+    let Dns { min, max } = dns;
+    object([
+        ("endpoints", endpoints.iter().map(endpoint).collect()),
+        ("balance", json!(balance.as_str())),
+        ("health", or_off(health.as_ref(), health_section)),
+        ("panic_threshold", percent(*panic_threshold)),
+        (
+            "pool",
+            object([
+                ("idle", json!(idle)),
+                ("idle_timeout", time(*idle_timeout)),
+                ("max_requests", or_off(*max_requests, |n| json!(n))),
+            ]),
+        ),
+        ("timeouts", upstream_timeouts(timeouts)),
+        ("tls", if endpoints.iter().any(|e| e.tls) { upstream_tls(tls) } else { Value::Null }),
+        ("dns", object([("min", time(*min)), ("max", time(*max))])),
+        ("max_connections", or_off(*max_connections, |n| json!(n))),
+    ])
+}
+
+fn health_section(Health { check, interval, timeout, rise, fall, jitter }: &Health) -> Value {
+    let (http, tcp) = match check {
+        HealthCheck::Http { path, expect, host } => {
+            let ranges: Value = expect.iter().map(|(from, to)| text(format_args!("{from}-{to}"))).collect();
+            let http = [("path", json!(path)), ("expect", ranges), ("host", option(host.as_ref(), |h| json!(h)))];
+            (object(http), Value::Null)
+        }
+        HealthCheck::Tcp => (Value::Null, json!({})),
+    };
+    object([
+        ("http", http),
+        ("tcp", tcp),
+        ("interval", time(*interval)),
+        ("timeout", time(*timeout)),
+        ("rise", json!(rise)),
+        ("fall", json!(fall)),
+        ("jitter", percent(*jitter)),
+    ])
+}
+
+fn upstream_timeouts(UpstreamTimeouts { connect, head, idle, request }: &UpstreamTimeouts) -> Value {
+    object([
+        ("connect", time(*connect)),
+        ("head", or_off(*head, time)),
+        ("idle", or_off(*idle, time)),
+        ("request", or_off(*request, time)),
+    ])
+}
+
+fn upstream_tls(UpstreamTls { sni, ca, client, verify }: &UpstreamTls) -> Value {
+    let client = client.as_ref();
+    object([
+        ("sni", option(sni.as_ref(), |s| json!(s))),
+        ("ca", option(ca.as_ref(), |p| path(p))),
+        ("cert", option(client, |c| path(&c.cert))),
+        ("key", option(client, |c| path(&c.key))),
+        ("verify", json!(verify)),
+    ])
+}
+
+fn runtime_section(Runtime { workers, drain_timeout }: &Runtime) -> Value {
+    object([("workers", workers.map_or_else(|| json!("auto"), |n| json!(n))), ("drain_timeout", time(*drain_timeout))])
+}
+
+fn admin_section(Admin { listen, token_file }: &Admin) -> Value {
+    let listen = match listen {
+        AdminListen::Tcp(address) => address.to_string(),
+        AdminListen::Unix(path) => format!("unix:{}", path.display()),
+        AdminListen::Pipe(name) => format!("pipe:{name}"),
+    };
+    object([("listen", json!(listen)), ("token_file", option(token_file.as_ref(), |f| path(f)))])
+}
+
+fn log_section(Log { level, access }: &Log) -> Value {
+    let AccessLog { output, format, rotate } = access;
+    let Rotate { size, age, keep } = rotate;
+    let format = match format {
+        LogFormat::Auto => "auto",
+        LogFormat::Json => "json",
+        LogFormat::Text => "text",
+    };
+    let (output, rotate) = match output {
+        LogOutput::Stdout => (json!("stdout"), Value::Null),
+        LogOutput::Off => (off(), Value::Null),
+        LogOutput::File(file) => {
+            (path(file), object([("size", json!(size)), ("age", time(*age)), ("keep", json!(keep))]))
+        }
+    };
+    let access = object([("output", output), ("format", json!(format)), ("rotate", rotate)]);
+    object([("level", json!(level)), ("access", access)])
+}
