@@ -29,6 +29,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// Their texts, in the same order.
     pub texts: Vec<String>,
+    /// What `include` names, with `*` and `?` as written.
+    pub includes: Vec<PathBuf>,
     /// SHA-256 over the files, in hexadecimal.
     pub digest: String,
     /// The files that the configuration names, each with the place where it does first.
@@ -85,6 +87,7 @@ struct Reading<'e> {
     roots: Vec<Rc<Node>>,
     files: Vec<PathBuf>,
     texts: Vec<String>,
+    included: Vec<PathBuf>,
     /// The files by the one name each has, so that none is read twice under two.
     seen: HashSet<PathBuf>,
     /// Bytes that may still be read.
@@ -103,6 +106,7 @@ impl<'e> Reading<'e> {
             roots: Vec::new(),
             files: Vec::new(),
             texts: Vec::new(),
+            included: Vec::new(),
             seen: HashSet::new(),
             room: FILE_SIZE,
             wanted: VecDeque::new(),
@@ -168,6 +172,7 @@ impl<'e> Reading<'e> {
     fn includes(&mut self) {
         while let Some((pattern, place)) = self.wanted.pop_front() {
             self.include(&pattern, place);
+            self.included.push(pattern);
         }
     }
 
@@ -222,6 +227,7 @@ impl<'e> Reading<'e> {
             warnings: all,
             files: self.files,
             texts: self.texts,
+            includes: self.included,
             digest,
             places: self.ctx.files(&cover),
         })

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +69,7 @@ pub struct Proxy {
     leaving: Mutex<Vec<Seat>>,
     sockets: Mutex<HashMap<Key, Socket>>,
     draining: Mutex<Vec<(SocketAddr, Drain)>>,
+    is_draining: AtomicBool,
 }
 
 impl Proxy {
@@ -104,6 +105,7 @@ impl Proxy {
             leaving: Mutex::default(),
             sockets: Mutex::default(),
             draining: Mutex::default(),
+            is_draining: AtomicBool::new(false),
         })
     }
 
@@ -151,11 +153,8 @@ impl Proxy {
         }
         let mut applied = Applied { generation: next.generation, ..Applied::default() };
         // Nothing below can fail. What waits in the queue of a listener that closes is met by the snapshot it came for.
-        let mut closed = Vec::new();
-        for key in &plan.close {
-            applied.closed.push(key.addr);
-            closed.extend(self.stop_accepting(key).await);
-        }
+        applied.closed.extend(plan.close.iter().map(|key| key.addr));
+        let closed = self.stop_accepting(&plan.close).await;
         next.commit(&previous, &self.shared.registry);
         let generation = next.generation;
         self.shared.snapshot.store(Arc::new(next));
@@ -189,14 +188,17 @@ impl Proxy {
         lock(&self.sockets).insert(key, socket);
     }
 
-    /// Closes an address. What was in its queue is being served afterwards.
-    async fn stop_accepting(&self, key: &Key) -> Option<Socket> {
-        let socket = lock(&self.sockets).remove(key)?;
+    /// Closes addresses. What was in their queues is being served afterwards.
+    async fn stop_accepting(&self, keys: &[Key]) -> Vec<Socket> {
         let (done, mut closed) = mpsc::channel::<()>(1);
         let seats: Vec<_> = lock(&self.seats).iter().map(|s| s.orders.clone()).collect();
-        for orders in &seats {
-            // A worker that is gone has no socket either.
-            drop(orders.send(Order::Close { key: key.clone(), done: done.clone() }));
+        let mut sockets = Vec::new();
+        for key in keys {
+            sockets.extend(lock(&self.sockets).remove(key));
+            for orders in &seats {
+                // A worker that is gone has no socket either.
+                drop(orders.send(Order::Close { key: key.clone(), done: done.clone() }));
+            }
         }
         drop(done);
         // Nobody ever sends: the end comes when every worker has dropped its half.
@@ -206,7 +208,7 @@ impl Proxy {
                 crew::settle(orders).await;
             }
         }
-        Some(socket)
+        sockets
     }
 
     /// Asks the connections of a closed address to end, and cuts them off at the deadline.
@@ -356,20 +358,24 @@ impl Proxy {
         all
     }
 
+    /// Whether everybody has been asked to finish, as by [`Proxy::drain`].
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Relaxed)
+    }
+
     /// Closes every listener and waits until all connections have ended, or the deadline. The result is how many were
     /// still open.
     pub async fn drain(&self, timeout: Duration) -> usize {
         let deadline = rt::now() + timeout;
         let keys: Vec<Key> = lock(&self.sockets).keys().cloned().collect();
-        for key in &keys {
-            if let Some(socket) = self.stop_accepting(key).await {
-                self.end_connections(&socket, timeout);
-            }
+        for socket in self.stop_accepting(&keys).await {
+            self.end_connections(&socket, timeout);
         }
         let drains: Vec<Drain> = lock(&self.draining).iter().map(|(_, drain)| drain.clone()).collect();
         for drain in &drains {
             drain.start(Some(deadline));
         }
+        self.is_draining.store(true, Relaxed);
         let mut left = 0;
         for drain in &drains {
             left += drain.wait().await.remaining;

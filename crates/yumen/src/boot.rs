@@ -1,5 +1,6 @@
 //! Start and stop, in order: configuration, logs, metrics, workers, first snapshot, admin API; then signals until the end.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,21 +8,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use serde_json::Value;
 use tokio::sync::{mpsc, watch};
-use yumen_admin::{AdminServer, Token};
 use yumen_config::Diagnostic;
+use yumen_config::config::Config;
 use yumen_net::dial::Resolver;
 use yumen_net::rt;
 use yumen_proxy::{Ports, Proxy};
+use yumen_telemetry::access_log::{Format, Output, Rotation};
 use yumen_telemetry::log::{self, ProcessLog};
 use yumen_telemetry::{AccessLog, Registry};
 
-use crate::compose::{self, Source, Wish};
+use crate::compose::{self, Refused, Source, Wish};
+use crate::process::Process;
 use crate::reload::{self, Gateway};
 use crate::service::{Signal, Signals};
 use crate::watch::Watch;
-use crate::{demo, report};
+use crate::{demo, last_good};
 
 /// Where the demo listens.
 const DEMO: &str = "127.0.0.1:8080";
@@ -55,11 +57,10 @@ async fn serve(start: Start) -> anyhow::Result<()> {
     let first = First::load(&source)?;
     let log = log::init(compose::level(&first.wish.config), log_format())?;
     let (gateway, inbox) = assemble(source, &first.wish, log)?;
-    let wish = enter(&gateway, first).await?;
+    enter(&gateway, first).await?;
     let orders = rt::spawn(Arc::clone(&gateway).serve(inbox));
-    let admin = open_admin(&gateway, &wish).await?;
     let watching = rt::spawn(watch_files(Arc::clone(&gateway)));
-    announce(&gateway, admin.as_ref(), is_demo);
+    announce(&gateway, is_demo);
     loop {
         match signals.next().await {
             Signal::Reload => gateway.order("SIGHUP", None),
@@ -72,9 +73,7 @@ async fn serve(start: Start) -> anyhow::Result<()> {
     watching.abort();
     stop(&gateway, &mut signals).await;
     orders.abort();
-    if let Some(admin) = admin {
-        admin.stop().await;
-    }
+    gateway.process.stop().await;
     Ok(())
 }
 
@@ -103,34 +102,28 @@ fn log_format() -> log::Format {
 /// The configuration to start with, and what was wrong with the file if this is the last good copy.
 struct First {
     wish: Wish,
-    refused: Option<Value>,
+    refused: Option<Refused>,
 }
 
 impl First {
     fn load(source: &Source) -> anyhow::Result<Self> {
-        let found = match source.load() {
+        let broken = match source.load() {
             Ok(wish) => return Ok(Self { wish, refused: None }),
-            Err(found) => found,
+            Err(broken) => broken,
         };
-        let path = source.path().ok_or_else(|| refused(&found))?;
-        let wish = load_last_good(path, None).ok_or_else(|| refused(&found))?;
-        eprint!("{}", yumen_config::render(&found));
-        Ok(Self { wish, refused: Some(yumen_config::to_json(&found)) })
+        let path = source.path().ok_or_else(|| refused(&broken.found))?;
+        match last_good::load(path, &compose::state_dirs_of(path)) {
+            Some(Ok(wish)) => {
+                eprint!("{}", yumen_config::render(&broken.found));
+                Ok(Self { wish, refused: Some(broken) })
+            }
+            Some(Err(copy)) => Err(refused(&broken.found).context(format!(
+                "the last good copy cannot be used either:\n{}",
+                yumen_config::render(&copy.found).trim_end()
+            ))),
+            None => Err(refused(&broken.found).context("there is no last good copy of it to start with")),
+        }
     }
-}
-
-/// The last good copy of a file, if there is one that is valid.
-fn load_last_good(path: &Path, dir: Option<&Path>) -> Option<Wish> {
-    let dirs = match dir {
-        Some(dir) => vec![dir.to_owned()],
-        // A broken file cannot tell its state directory.
-        None => compose::state_dirs(&yumen_config::config::Config::default()),
-    };
-    let copy = dirs
-        .iter()
-        .map(|d| reload::last_good(d))
-        .find(|copy| std::fs::read(copy).is_ok_and(|text| text.starts_with(reload::mark(path).as_bytes())))?;
-    compose::load_file(&copy).ok()
 }
 
 fn assemble(
@@ -138,26 +131,22 @@ fn assemble(
     wish: &Wish,
     log: ProcessLog,
 ) -> anyhow::Result<(Arc<Gateway>, mpsc::UnboundedReceiver<reload::Order>)> {
-    let config = &wish.config;
-    let workers = compose::workers(config);
-    let registry = Arc::new(Registry::new(workers));
+    let workers = compose::workers(&wish.config);
+    // More workers may come with a later configuration; beyond the CPUs they share their counters.
+    let registry = Arc::new(Registry::new(workers.max(compose::workers(&Config::default()))));
     registry.set_process_source(Box::new(compose::process_facts));
-    let (output, format, rotation) = compose::access_log(config);
-    let access = AccessLog::start(output, format, rotation)?;
+    let access = AccessLog::start(Output::Off, Format::Json, Rotation { size: 0, age: Duration::ZERO, keep: 0 })?;
     registry.set_access_log(&access);
-    let state_dir = compose::open_state_dir(config)
-        .inspect_err(|error| tracing::warn!("{error:#}; the last good configuration is not kept"))
-        .ok();
     let proxy = Proxy::start(workers, Arc::clone(&registry), access).context("cannot start the workers")?;
     let (orders, inbox) = mpsc::unbounded_channel();
     let gateway = Gateway {
         source,
         proxy,
         ports: Ports { registry, resolver: Arc::new(Resolver::start()) },
-        log,
-        state_dir,
+        process: Process::new(log),
         orders,
         wish: watch::channel(None).0,
+        mending: watch::channel(BTreeSet::new()).0,
         refused: Mutex::new(None),
         draining: AtomicBool::new(false),
     };
@@ -165,47 +154,25 @@ fn assemble(
 }
 
 /// Puts the first configuration in force; when that fails, the last good one.
-async fn enter(gateway: &Gateway, first: First) -> anyhow::Result<Wish> {
-    let wish = first.wish;
-    let (wish, found) = match (gateway.put_in_force(wish.clone()).await, first.refused) {
-        (Ok(_), None) => return Ok(wish),
-        (Ok(_), Some(found)) => (wish, found),
+async fn enter(gateway: &Arc<Gateway>, first: First) -> anyhow::Result<()> {
+    let (digest, problem) = (first.wish.digest.clone(), gateway.put_in_force(first.wish).await);
+    let found = match (problem, first.refused) {
+        (Ok(_), None) => return Ok(()),
+        (Ok(_), Some(broken)) => gateway.mend(broken),
         (Err(problem), Some(_)) => return Err(anyhow!("the last good configuration does not work either: {problem}")),
         (Err(problem), None) => {
             let path = gateway.source.path().ok_or_else(|| anyhow!("{problem}"))?;
-            let good = load_last_good(path, gateway.state_dir.as_deref()).ok_or_else(|| anyhow!("{problem}"))?;
-            let again = gateway.put_in_force(good.clone()).await;
+            // The same again would fail the same way.
+            let good = last_good::load(path, &compose::state_dirs_of(path)).and_then(Result::ok);
+            let good = good.filter(|good| good.digest != digest).ok_or_else(|| anyhow!("{problem}"))?;
+            let again = gateway.put_in_force(good).await;
             again.map_err(|e| anyhow!("{problem}; the last good configuration does not work either: {e}"))?;
-            (good, reload::complaint(&problem))
+            reload::complaint(&problem)
         }
     };
     gateway.refuse("start", &found);
-    tracing::error!(
-        copy = wish.name,
-        "RUNNING THE LAST GOOD CONFIGURATION: the file was refused; correct it and reload"
-    );
-    Ok(wish)
-}
-
-async fn open_admin(gateway: &Arc<Gateway>, wish: &Wish) -> anyhow::Result<Option<AdminServer>> {
-    let Some(admin) = &wish.config.admin else { return Ok(None) };
-    let dir = match &gateway.state_dir {
-        Some(dir) => dir.clone(),
-        None => private_dir()?,
-    };
-    let token = Token::open(&compose::token_file(&wish.config, &dir))?;
-    let control: Arc<dyn yumen_core::Control> = Arc::clone(gateway) as _;
-    let server = AdminServer::start(&compose::admin_listen(&admin.listen), token, control).await?;
-    Ok(Some(server))
-}
-
-/// A new directory for a process that has no other. Making it fails when there is one, so nobody can have laid it out
-/// for us.
-fn private_dir() -> anyhow::Result<PathBuf> {
-    let name = format!("yumen-{}-{}", std::process::id(), report::seconds(rt::wall()));
-    let dir = std::env::temp_dir().join(name);
-    std::fs::create_dir(&dir).with_context(|| format!("cannot make {}; set `state_dir`", dir.display()))?;
-    Ok(dir)
+    tracing::error!("RUNNING THE LAST GOOD CONFIGURATION: the file was refused; correct it, and it is taken at once");
+    Ok(())
 }
 
 async fn watch_files(gateway: Arc<Gateway>) {
@@ -216,17 +183,28 @@ async fn watch_files(gateway: Arc<Gateway>) {
             return;
         }
     };
-    let mut wishes = gateway.wish.subscribe();
+    let (mut wishes, mut mending) = (gateway.wish.subscribe(), gateway.mending.subscribe());
     wishes.mark_changed();
+    let mut judged = None;
     loop {
         tokio::select! {
-            changed = wishes.changed() => {
+            changed = async { tokio::select! { c = wishes.changed() => c, c = mending.changed() => c } } => {
                 if changed.is_err() {
                     return;
                 }
-                let files = wishes.borrow_and_update().as_ref().map(Wish::watched).unwrap_or_default();
+                let wish = wishes.borrow_and_update().clone();
+                let files = wish.as_ref().map(Wish::watched).unwrap_or_default();
+                let broken = mending.borrow_and_update().clone();
                 let own = gateway.source.path().map(Path::to_owned);
-                watch.set(&files.into_iter().chain(own).collect());
+                watch.set(&files.into_iter().chain(broken).chain(own).collect());
+                // What changed after it was read and before it was watched.
+                let is_new = |wish: &Wish| judged.as_ref() != Some(&wish.digest);
+                if let Some(wish) = wish.filter(is_new) {
+                    judged = Some(wish.digest.clone());
+                    if wish.is_stale() {
+                        gateway.order("file change", None);
+                    }
+                }
             }
             () = watch.changed() => gateway.order("file change", None),
         }
@@ -234,19 +212,18 @@ async fn watch_files(gateway: Arc<Gateway>) {
 }
 
 /// Says in a few lines what runs and what to try.
-fn announce(gateway: &Gateway, admin: Option<&AdminServer>, is_demo: bool) {
+fn announce(gateway: &Gateway, is_demo: bool) {
     let snapshot = gateway.proxy.snapshot();
-    let mut open = gateway.proxy.open_addresses();
-    open.sort();
-    let addresses: Vec<String> = open.iter().map(|(_, _, local, _)| local.to_string()).collect();
+    let addresses: Vec<String> = gateway.proxy.open_addresses().iter().map(|a| a.local.to_string()).collect();
     eprintln!("yumen {} runs: {} on {}", env!("CARGO_PKG_VERSION"), snapshot.origin.source, addresses.join(", "));
-    if let Some(admin) = admin {
-        eprintln!("  admin   {}", admin.listen());
+    let admin = gateway.process.admin();
+    if let Some(admin) = &admin {
+        eprintln!("  admin   {admin}");
     }
     if is_demo {
         eprintln!("  try     curl http://{DEMO}/           (again and again: two endpoints take turns)");
-        if let Some(admin) = admin {
-            eprintln!("          curl {}/status", admin.listen());
+        if let Some(admin) = &admin {
+            eprintln!("          curl {admin}/status");
         }
         eprintln!("  your own: yumen proxy --from :8080 --to http://127.0.0.1:3000");
     }

@@ -1,6 +1,7 @@
 //! Where a configuration comes from, and what its words mean to the rooms that must not know each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,8 +31,13 @@ pub(crate) struct Wish {
     pub(crate) config: Arc<Config>,
     /// What is probably not meant.
     pub(crate) warnings: Vec<Diagnostic>,
-    /// Every file it was read from.
+    /// Every file it was read from, the main one first, with its text.
     pub(crate) files: Vec<PathBuf>,
+    pub(crate) texts: Vec<String>,
+    /// Patterns of file names that it includes, each with the names that were there.
+    pub(crate) patterns: BTreeMap<PathBuf, BTreeSet<OsString>>,
+    /// It is the last good copy, not the file itself.
+    pub(crate) is_copy: bool,
     /// SHA-256 of its text.
     pub(crate) digest: String,
     /// Its name for people.
@@ -39,10 +45,10 @@ pub(crate) struct Wish {
 }
 
 impl Source {
-    /// Reads it. Blocks.
-    pub(crate) fn load(&self) -> Result<Wish, Vec<Diagnostic>> {
+    /// Reads it and looks at the files it names. Blocks.
+    pub(crate) fn load(&self) -> Result<Wish, Refused> {
         match self {
-            Self::File(path) => load_for_use(path),
+            Self::File(path) => refusing(path, read(path)),
             Self::Fixed(wish) => Ok(Wish::clone(wish)),
         }
     }
@@ -59,10 +65,22 @@ impl Source {
             config: Arc::new(loaded.config),
             warnings: loaded.warnings,
             files: Vec::new(),
+            texts: Vec::new(),
+            patterns: BTreeMap::new(),
+            is_copy: false,
             digest: loaded.digest,
             name: name.to_owned(),
         })))
     }
+}
+
+/// A configuration that is not taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    /// Why.
+    pub(crate) found: Vec<Diagnostic>,
+    /// Files whose change may mend it.
+    pub(crate) files: BTreeSet<PathBuf>,
 }
 
 /// Reads a configuration file with everything it includes. Blocks.
@@ -72,33 +90,70 @@ pub(crate) fn load_file(path: &Path) -> Result<Wish, Vec<Diagnostic>> {
 
 /// As [`load_file`], and looks at the files that the configuration names. Blocks.
 pub(crate) fn load_for_use(path: &Path) -> Result<Wish, Vec<Diagnostic>> {
-    let mut loaded = read(path)?;
-    loaded.warnings.extend(files::check(&loaded).into_iter().filter(|d| d.code != files::TOLD_AT_USE));
-    if loaded.warnings.iter().any(Diagnostic::is_error) {
-        return Err(loaded.warnings);
-    }
-    Ok(Wish::of(loaded, path))
+    read(path).and_then(|loaded| usable(loaded, path).map_err(|refused| refused.found))
+}
+
+/// Like [`Source::load`], of texts that were kept. Blocks.
+pub(crate) fn load_kept(path: &Path, kept: &[(PathBuf, String)]) -> Result<Wish, Refused> {
+    refusing(path, yumen_config::load_kept(path, kept, &environment))
 }
 
 /// Reads a configuration file, with the environment of this process. Blocks.
 pub(crate) fn read(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
-    yumen_config::load(path, &|name| std::env::var(name).ok())
+    yumen_config::load(path, &environment)
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn refusing(path: &Path, read: Result<Loaded, Vec<Diagnostic>>) -> Result<Wish, Refused> {
+    let loaded = read.map_err(|found| {
+        let files = found.iter().map(|d| PathBuf::from(&*d.span.file)).filter(|f| !f.as_os_str().is_empty());
+        Refused { files: files.collect(), found }
+    })?;
+    usable(loaded, path)
+}
+
+fn usable(mut loaded: Loaded, path: &Path) -> Result<Wish, Refused> {
+    loaded.warnings.extend(files::check(&loaded).into_iter().filter(|d| d.code != files::TOLD_AT_USE));
+    let wish = Wish::of(loaded, path);
+    if wish.warnings.iter().any(Diagnostic::is_error) {
+        return Err(Refused { files: wish.watched(), found: wish.warnings });
+    }
+    Ok(wish)
 }
 
 impl Wish {
     fn of(loaded: Loaded, path: &Path) -> Self {
+        let patterns = loaded.includes.iter().filter(|path| is_pattern(path));
         Self {
+            patterns: patterns.map(|p| (p.clone(), names_like(p))).collect(),
             config: Arc::new(loaded.config),
             warnings: loaded.warnings,
             files: loaded.files,
+            texts: loaded.texts,
+            is_copy: false,
             digest: loaded.digest,
             name: path.display().to_string(),
         }
     }
 
-    /// Every file whose change matters: those it was read from, and certificates.
+    /// Whether its files say something else by now. A pipe can be read only once, and says nothing later. Blocks for a
+    /// moment.
+    pub(crate) fn is_stale(&self) -> bool {
+        let is_same = |(path, text): (&PathBuf, &String)| match std::fs::metadata(path) {
+            Ok(meta) if !meta.is_file() => true,
+            _ => std::fs::read(path).is_ok_and(|now| now == text.as_bytes()),
+        };
+        let same_names = |(pattern, names): (&PathBuf, &BTreeSet<OsString>)| names_like(pattern) == *names;
+        !(self.files.iter().zip(&self.texts).all(is_same) && self.patterns.iter().all(same_names))
+    }
+
+    /// Every file whose change matters: those it was read from, certificates and passwords; of what it includes by a
+    /// pattern, the pattern.
     pub(crate) fn watched(&self) -> BTreeSet<PathBuf> {
-        let mut files: BTreeSet<PathBuf> = self.files.iter().cloned().collect();
+        let mut files: BTreeSet<PathBuf> = self.files.iter().chain(self.patterns.keys()).cloned().collect();
         let mut pair = |c: &config::Certificate| files.extend([c.cert.clone(), c.key.clone()]);
         for tls in self.config.listeners.values().filter_map(|l| l.tls.as_ref()) {
             tls.certificates.iter().for_each(&mut pair);
@@ -107,8 +162,34 @@ impl Wish {
             upstream.tls.client.iter().for_each(&mut pair);
         }
         files.extend(self.config.upstreams.values().filter_map(|u| u.tls.ca.clone()));
+        let inline = self.config.routes.iter().flat_map(|r| &r.middlewares);
+        for middleware in self.config.middlewares.values().chain(inline) {
+            if let config::MiddlewareKind::BasicAuth { file, users, .. } = &middleware.kind {
+                files.extend(file.clone());
+                files.extend(users.iter().filter_map(|u| match u {
+                    config::Secret::File(path) => Some(path.clone()),
+                    config::Secret::Literal(_) => None,
+                }));
+            }
+        }
         files
     }
+}
+
+/// Whether a path stands for any number of files.
+pub(crate) fn is_pattern(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains(['*', '?']))
+}
+
+/// The names beside a pattern that have its ending. Hidden ones are never included, and editors make many.
+pub(crate) fn names_like(pattern: &Path) -> BTreeSet<OsString> {
+    let folder = pattern.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = std::fs::read_dir(folder) else { return BTreeSet::new() };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let fits = |name: &OsString| {
+        Path::new(name).extension() == pattern.extension() && !name.to_string_lossy().starts_with('.')
+    };
+    names.filter(fits).collect()
 }
 
 /// Worker threads: as asked for, or one for each CPU this process may use.
@@ -170,6 +251,20 @@ pub(crate) fn process_facts() -> ProcessFacts {
 
 /// The file of the admin token beneath the state directory.
 const TOKEN_FILE: &str = "admin-token";
+
+/// Where the state of a main file may be kept that cannot be read as a whole: the line that names the directory often
+/// can.
+pub(crate) fn state_dirs_of(main: &Path) -> Vec<PathBuf> {
+    let text = std::fs::read(main).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("state_dir:")).unwrap_or_default();
+    // The line in a configuration that is valid otherwise.
+    let rest = "listeners: {l: {bind: \":1\", protocol: tcp, upstream: u}}\nupstreams: {u: {endpoints: \"h:1\"}}\n";
+    let whole = std::path::absolute(main).unwrap_or_default();
+    let said = yumen_config::load_kept(main, &[(whole, format!("{line}\n{rest}"))], &environment);
+    let mut dirs: Vec<PathBuf> = said.into_iter().filter_map(|loaded| loaded.config.state_dir).collect();
+    dirs.extend(state_dirs(&Config::default()));
+    dirs
+}
 
 /// Where the state may be kept, the best first.
 pub(crate) fn state_dirs(config: &Config) -> Vec<PathBuf> {

@@ -1,11 +1,14 @@
 //! Yumen, a network gateway: the binary that joins the rooms.
 //!
-//! `cli` reads the command line, `boot` starts and stops what runs, `reload` puts configurations in force, `compose`
-//! translates between rooms, `watch` sees files change, `service` hears the operating system.
+//! `cli` reads the command line, `boot` starts and stops what runs, `reload` puts configurations in force, `process`
+//! changes what stands beside the data path, `last_good` keeps what worked, `compose` translates between rooms, `watch`
+//! sees files change, `service` hears the operating system.
 
 mod cli;
 mod boot;
 mod reload;
+mod process;
+mod last_good;
 mod report;
 mod watch;
 mod compose;

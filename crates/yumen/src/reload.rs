@@ -2,7 +2,8 @@
 //!
 //! A failure changes nothing: it is logged, kept for the status and returned to who asked.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,12 +12,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use yumen_config::Diagnostic;
 use yumen_core::{Control, ExplainRequest, Pending};
 use yumen_net::rt;
-use yumen_proxy::{Origin, Ports, Proxy, Snapshot};
+use yumen_proxy::{Applied, Origin, Ports, Proxy, Snapshot};
 use yumen_telemetry::ELSEWHERE;
-use yumen_telemetry::log::ProcessLog;
 
-use crate::compose::{self, Source, Wish};
-use crate::report;
+use crate::compose::{self, Refused, Source, Wish};
+use crate::process::Process;
+use crate::{last_good, report};
 
 /// Somebody asks for a reload, and may want to know how it went.
 pub(crate) struct Order {
@@ -31,11 +32,12 @@ pub(crate) struct Gateway {
     pub(crate) source: Source,
     pub(crate) proxy: Proxy,
     pub(crate) ports: Ports,
-    pub(crate) log: ProcessLog,
-    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) process: Process,
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     /// What is in force, for who watches its files.
     pub(crate) wish: watch::Sender<Option<Wish>>,
+    /// Files of a configuration that was refused: mending one of them may mend it.
+    pub(crate) mending: watch::Sender<BTreeSet<PathBuf>>,
     pub(crate) refused: Mutex<Option<Value>>,
     pub(crate) draining: AtomicBool,
 }
@@ -57,10 +59,10 @@ impl Gateway {
         }
     }
 
-    async fn reload(&self, by: &str) -> Result<Value, Value> {
+    async fn reload(self: &Arc<Self>, by: &str) -> Result<Value, Value> {
         let source = self.source.clone();
         let loaded = match tokio::task::spawn_blocking(move || source.load()).await {
-            Ok(loaded) => loaded.map_err(|found| yumen_config::to_json(&found)),
+            Ok(loaded) => loaded.map_err(|refused| self.mend(refused)),
             Err(error) => Err(complaint(&format!("the configuration could not be read: {error}"))),
         };
         let applied = match loaded {
@@ -73,8 +75,14 @@ impl Gateway {
         applied.inspect_err(|found| self.refuse(by, found))
     }
 
+    /// Watches the files that may mend what was refused.
+    pub(crate) fn mend(&self, refused: Refused) -> Value {
+        self.mending.send_replace(refused.files);
+        yumen_config::to_json(&refused.found)
+    }
+
     /// Builds and applies; afterwards keeps a copy for a start with a broken file.
-    pub(crate) async fn put_in_force(&self, wish: Wish) -> Result<Value, String> {
+    pub(crate) async fn put_in_force(self: &Arc<Self>, wish: Wish) -> Result<Value, String> {
         if self.draining.load(Ordering::Relaxed) {
             return Err("the gateway is stopping; start it again to use this configuration".to_owned());
         }
@@ -82,43 +90,40 @@ impl Gateway {
         let origin = Origin { source: wish.name.clone(), digest: wish.digest.clone() };
         let config = Arc::clone(&wish.config);
         let next = Snapshot::build(config, origin, &self.ports, &previous).await.map_err(|e| e.to_string())?;
-        let drain_timeout = wish.config.runtime.drain_timeout;
-        let applied = self.proxy.apply(next, drain_timeout).await.map_err(|e| e.to_string())?;
+        let prepared = self.process.prepare(&wish.config, self.proxy.log()).await.map_err(|e| format!("{e:#}"))?;
+        let applied = self.apply(next, &wish).await?;
+        // Nothing below can fail. The admin API may be asked about it as soon as it is open.
+        self.wish.send_replace(Some(wish.clone()));
+        self.process.commit(prepared, self.proxy.log(), Arc::clone(self) as _);
         tell_warnings(&wish.warnings);
-        if previous.generation > 0 {
-            self.follow(&previous.config, &wish.config);
-        }
         let gateway = self.ports.registry.gateway();
         gateway.config_generation.set(applied.generation);
         gateway.reload_success.inc(ELSEWHERE);
         gateway.last_reload_success.set(report::seconds(rt::wall()));
         *self.refused() = None;
+        self.mending.send_replace(BTreeSet::new());
         self.keep(&wish);
-        let report = json!({
+        Ok(json!({
             "generation": applied.generation,
             "digest": wish.digest,
             "opened": applied.opened.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "closed": applied.closed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "changes": report::changes(&previous.config, &wish.config),
             "warnings": yumen_config::to_json(&wish.warnings),
-        });
-        self.wish.send_replace(Some(wish));
-        Ok(report)
+        }))
     }
 
-    /// What the data path does not follow by itself.
-    fn follow(&self, old: &yumen_config::config::Config, new: &yumen_config::config::Config) {
-        if let Err(error) = self.log.set_level(compose::level(new)) {
-            tracing::warn!(%error, "the level of the process log stays as it was");
+    /// Gives the data path its workers and its snapshot. More workers can fail to start, so they come first; fewer
+    /// cannot, so they come last.
+    async fn apply(&self, next: Snapshot, wish: &Wish) -> Result<Applied, String> {
+        let (before, wanted) = (self.proxy.workers(), compose::workers(&wish.config));
+        if wanted > before {
+            self.proxy.resize(wanted).await.map_err(|e| e.to_string())?;
         }
-        let fixed = [
-            ("runtime.workers", compose::workers(old) != compose::workers(new)),
-            ("admin", old.admin != new.admin),
-            ("log.access", old.log.access != new.log.access),
-            ("state_dir", old.state_dir != new.state_dir),
-        ];
-        for (key, _) in fixed.iter().filter(|(_, changed)| *changed) {
-            tracing::warn!(key, "this change takes effect at the next start");
-        }
+        let applied = self.proxy.apply(next, wish.config.runtime.drain_timeout).await;
+        let keep = if applied.is_ok() { wanted } else { before };
+        self.proxy.resize(keep).await.map_err(|e| e.to_string())?;
+        applied.map_err(|e| e.to_string())
     }
 
     /// Remembers and tells a refusal.
@@ -137,11 +142,11 @@ impl Gateway {
     }
 
     fn keep(&self, wish: &Wish) {
-        let (Some(path), Some(dir)) = (self.source.path(), &self.state_dir) else { return };
-        if wish.name != path.display().to_string() {
-            return; // the last good copy itself
+        let (Some(path), Some(dir)) = (self.source.path(), self.process.state_dir()) else { return };
+        if wish.is_copy {
+            return;
         }
-        if let Err(error) = keep_last_good(path, dir) {
+        if let Err(error) = last_good::keep(wish, path, &dir) {
             tracing::warn!(directory = %dir.display(), %error, "no last good copy of the configuration was kept");
         }
     }
@@ -156,14 +161,14 @@ impl Gateway {
 impl Control for Gateway {
     fn status(&self) -> Value {
         let mut status = report::status(&self.proxy);
-        let draining = self.draining.load(Ordering::Relaxed);
-        status["state"] = json!(if draining { "draining" } else { "running" });
+        status["state"] = json!(if self.proxy.is_draining() { "draining" } else { "running" });
         status["last_refused"] = json!(*self.refused());
         status
     }
 
     fn config(&self) -> Value {
-        report::config(&self.proxy.snapshot().config)
+        let wish = self.wish.borrow();
+        wish.as_ref().map_or(Value::Null, |w| yumen_config::show(&w.config))
     }
 
     fn reload(&self) -> Pending<'_, Result<Value, Value>> {
@@ -197,27 +202,4 @@ pub(crate) fn tell_warnings(warnings: &[Diagnostic]) {
 /// A complaint that has no place in a file, in the form of a list of diagnostics.
 pub(crate) fn complaint(message: &str) -> Value {
     json!([{"severity": "error", "code": "not_applied", "message": message}])
-}
-
-/// The file that holds the last good copy.
-pub(crate) fn last_good(dir: &Path) -> PathBuf {
-    dir.join("last-good.yaml")
-}
-
-/// The first line of a copy names the file it was made from, so that it never stands in for another.
-pub(crate) fn mark(path: &Path) -> String {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    format!("# last good copy of {}\n", whole.display().to_string().escape_debug())
-}
-
-fn keep_last_good(path: &Path, dir: &Path) -> std::io::Result<()> {
-    let mut text = mark(path).into_bytes();
-    text.extend(std::fs::read(path)?);
-    let fresh = dir.join(format!("last-good.{}.new", std::process::id()));
-    match std::fs::remove_file(&fresh) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    yumen_net::os::create_private(&fresh, &text)?;
-    std::fs::rename(&fresh, last_good(dir))
 }

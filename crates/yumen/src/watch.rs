@@ -2,6 +2,8 @@
 //! into them, and compares what the files look like, because other files of a directory change too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -9,18 +11,34 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use yumen_net::rt;
 
-/// How long a burst of changes may take: an editor writes, renames and sets modes in one go.
-const DEBOUNCE: Duration = Duration::from_millis(20);
+use crate::compose;
 
-/// What a file looked like: where its name leads, its size and when it was written.
-type Look = BTreeMap<PathBuf, Option<(PathBuf, u64, Option<SystemTime>)>>;
+/// How long nothing must happen before a burst of changes is over: an editor writes, renames and sets modes in one go.
+const QUIET: Duration = Duration::from_millis(10);
+/// A burst that does not end is looked at after so many times [`QUIET`].
+const LONGEST: u32 = 20;
+/// How often files are looked at without any event: shares of a network tell nothing, and a flood of events can be lost.
+const POLL: Duration = Duration::from_secs(30);
+
+/// Up to this size a file is read to see whether it changed: the clock of a file system ticks every few milliseconds, and
+/// two versions of the same size may be written within one tick.
+const READ: u64 = 1 << 20;
+
+/// What a file looked like: where its name leads, its size, when it was written, and a digest of what it holds; of a
+/// pattern, the names there are.
+#[derive(Clone, PartialEq, Eq)]
+enum Look {
+    Missing,
+    File { real: PathBuf, size: u64, written: Option<SystemTime>, holds: u64 },
+    Names(BTreeSet<OsString>),
+}
 
 /// Watches files.
 pub(crate) struct Watch {
     watcher: RecommendedWatcher,
     events: mpsc::UnboundedReceiver<()>,
     directories: BTreeSet<PathBuf>,
-    look: Look,
+    look: BTreeMap<PathBuf, Look>,
 }
 
 impl Watch {
@@ -34,19 +52,25 @@ impl Watch {
                 sender.send(()).unwrap_or_default();
             }
         })?;
-        Ok(Self { watcher, events, directories: BTreeSet::new(), look: Look::new() })
+        Ok(Self { watcher, events, directories: BTreeSet::new(), look: BTreeMap::new() })
     }
 
     /// Watches these files from now on, and no others. Files that cannot be watched are told in the log.
     pub(crate) fn set(&mut self, files: &BTreeSet<PathBuf>) {
-        let directories: BTreeSet<PathBuf> = files.iter().map(|f| directory(f)).collect();
+        // Where a name leads, too: a file that is written in place tells only its own directory.
+        let real = files.iter().filter_map(|f| std::fs::canonicalize(f).ok());
+        let directories: BTreeSet<PathBuf> = files.iter().cloned().chain(real).map(|f| directory(&f)).collect();
         for gone in self.directories.difference(&directories) {
             // A directory that was removed is no longer watched anyway.
             drop(self.watcher.unwatch(gone));
         }
-        for new in directories.difference(&self.directories) {
-            if let Err(error) = self.watcher.watch(new, RecursiveMode::NonRecursive) {
-                tracing::warn!(directory = %new.display(), %error, "changes here are not seen; use `yumen reload`");
+        for directory in &directories {
+            // Again for those watched already: one that was removed and made anew is another one.
+            let outcome = self.watcher.watch(directory, RecursiveMode::NonRecursive);
+            if let Err(error) = outcome
+                && !self.directories.contains(directory)
+            {
+                tracing::warn!(directory = %directory.display(), %error, "changes here are seen late; use `yumen reload`");
             }
         }
         self.directories = directories;
@@ -58,15 +82,21 @@ impl Watch {
     /// Waits until a watched file has changed.
     pub(crate) async fn changed(&mut self) {
         loop {
-            if self.events.recv().await.is_none() {
-                return std::future::pending().await;
-            }
-            rt::sleep(DEBOUNCE).await;
-            while self.events.try_recv().is_ok() {}
-            let now: Look = self.look.keys().map(|f| (f.clone(), look(f))).collect();
+            // First, because a wait that was given up may have taken the event with it.
+            let now: BTreeMap<PathBuf, Look> = self.look.keys().map(|f| (f.clone(), look(f))).collect();
             if now != self.look {
                 self.look = now;
                 return;
+            }
+            if let Ok(None) = rt::timeout(POLL, self.events.recv()).await {
+                return std::future::pending().await;
+            }
+            for _ in 0..LONGEST {
+                rt::sleep(QUIET).await;
+                if self.events.try_recv().is_err() {
+                    break;
+                }
+                while self.events.try_recv().is_ok() {}
             }
         }
     }
@@ -79,7 +109,19 @@ fn directory(file: &Path) -> PathBuf {
     }
 }
 
-fn look(file: &Path) -> Option<(PathBuf, u64, Option<SystemTime>)> {
-    let meta = std::fs::metadata(file).ok()?;
-    Some((std::fs::canonicalize(file).ok()?, meta.len(), meta.modified().ok()))
+fn look(file: &Path) -> Look {
+    if compose::is_pattern(file) {
+        return Look::Names(compose::names_like(file));
+    }
+    match (std::fs::metadata(file), std::fs::canonicalize(file)) {
+        (Ok(meta), Ok(real)) => {
+            // A pipe can be read only once.
+            let text =
+                if meta.is_file() && meta.len() <= READ { std::fs::read(file).unwrap_or_default() } else { Vec::new() };
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            Look::File { real, size: meta.len(), written: meta.modified().ok(), holds: hasher.finish() }
+        }
+        _ => Look::Missing,
+    }
 }

@@ -48,7 +48,7 @@ impl Stage {
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.proxy.open_addresses().first().unwrap().local
+        self.proxy.open_addresses().first().map(|open| open.local).unwrap()
     }
 
     /// Sends bytes, ends our side, and reads to the end.

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_yumen");
 
@@ -15,10 +16,20 @@ pub(crate) struct Gateway {
     pub(crate) child: Child,
 }
 
+/// What every configuration of these tests has.
+const OWN: &str = "admin: { listen: {admin} }\nstate_dir: {folder}/state\nlog: { access: { output: off } }\n";
+
 /// An address that was free a moment ago. The program says where it listens only through the admin API, which needs an
-/// address itself.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// address itself. Below the ports that systems give to clients, where another test's connection could take it meanwhile.
+pub(crate) fn free() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let turn = std::process::id().wrapping_mul(61).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 15_000 + u16::try_from(turn % 17_000).unwrap();
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().unwrap();
+        }
+    }
 }
 
 pub(crate) use yumen_test::until;
@@ -57,17 +68,66 @@ pub(crate) fn origin(name: &'static str) -> SocketAddr {
 impl Gateway {
     /// Starts on a configuration; `{listen}` in it is filled in, and the admin part is added.
     pub(crate) fn start(config: &str) -> Self {
+        Self::start_beside(config, &[])
+    }
+
+    /// Like [`Gateway::start`], with other files in its folder.
+    pub(crate) fn start_beside(config: &str, others: &[(&str, &str)]) -> Self {
+        Self::start_whole(&format!("{OWN}{config}"), others)
+    }
+
+    /// Starts on a configuration that says everything itself; `{listen}`, `{admin}` and `{folder}` in it, and in other
+    /// files given by name, are filled in.
+    pub(crate) fn start_whole(config: &str, others: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (listen, admin) = (free(), free());
-        let file = folder.path().join("yumen.yaml");
-        let own = gateway_file(config, listen, admin);
-        std::fs::write(&file, own.replace("{folder}", &folder.path().to_string_lossy())).unwrap();
+        let child = Command::new("true").spawn().unwrap();
+        let mut gateway = Self { folder, listen, admin, child };
+        for (name, text) in others {
+            gateway.write_file(name, text);
+        }
+        gateway.write_file("yumen.yaml", config);
+        gateway.run();
+        gateway
+    }
+
+    /// Runs the program on the file as it is now, once more if it has ended.
+    pub(crate) fn run(&mut self) {
+        self.run_with("UNUSED", "");
+    }
+
+    /// Like [`Gateway::run`], with a variable in the environment.
+    pub(crate) fn run_with(&mut self, name: &str, value: &str) {
+        self.child.wait().unwrap();
+        let log = std::fs::File::create(self.folder.path().join("stderr")).unwrap();
         let mut program = Command::new(PROGRAM);
-        program.args(["run", "-c"]).arg(file).stdout(Stdio::null()).stderr(Stdio::null());
-        let started = Self { folder, listen, admin, child: program.spawn().unwrap() };
-        until("the listener", || TcpStream::connect(listen).ok());
-        until("the admin API", || TcpStream::connect(admin).ok());
-        started
+        program.args(["run", "-c"]).arg(self.file()).env(name, value).stdout(Stdio::null()).stderr(log);
+        self.child = program.spawn().unwrap();
+        until("the listener", || TcpStream::connect(self.listen).ok());
+        until("the admin API", || TcpStream::connect(self.admin).ok());
+    }
+
+    /// What it said so far.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        until("the end", || self.child.try_wait().unwrap()).code()
+    }
+
+    /// Writes a file beside the configuration.
+    pub(crate) fn write_file(&self, name: &str, text: &str) {
+        let text = text.replace("{listen}", &self.listen.to_string()).replace("{admin}", &self.admin.to_string());
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text.replace("{folder}", &self.folder.path().to_string_lossy())).unwrap();
     }
 
     pub(crate) fn file(&self) -> PathBuf {
@@ -75,8 +135,7 @@ impl Gateway {
     }
 
     pub(crate) fn write(&self, config: &str) {
-        let text = gateway_file(config, self.listen, self.admin);
-        std::fs::write(self.file(), text.replace("{folder}", &self.folder.path().to_string_lossy())).unwrap();
+        self.write_file("yumen.yaml", &format!("{OWN}{config}"));
     }
 
     pub(crate) fn curl(&self, arguments: &[&str], path: &str) -> String {
@@ -93,12 +152,6 @@ impl Gateway {
         let file = self.file();
         yumen(&[name, "-c", &file.to_string_lossy()])
     }
-}
-
-fn gateway_file(config: &str, listen: SocketAddr, admin: SocketAddr) -> String {
-    let own =
-        format!("admin: {{ listen: {admin} }}\nstate_dir: {{folder}}/state\nlog: {{ access: {{ output: off }} }}\n");
-    own + &config.replace("{listen}", &listen.to_string())
 }
 
 impl Drop for Gateway {

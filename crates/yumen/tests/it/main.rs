@@ -27,7 +27,12 @@ mod peers;
 #[cfg(unix)]
 mod reload;
 mod explain;
+#[cfg(unix)]
+mod last_good;
+#[cfg(unix)]
+mod process;
 mod run;
+mod watch;
 #[cfg(unix)]
 mod tls;
 mod wire;

@@ -341,30 +341,24 @@ fn health_checks_are_added_changed_and_removed() {
 }
 
 #[test]
-fn settings_of_the_process_change_or_say_that_they_wait() {
+fn settings_of_the_process_change_at_once() {
     let stand = Stand::start();
     stand.change(&stand.with("drain_timeout: 60s", "drain_timeout: 50s"));
+    // More workers, and no fewer while somebody is connected: those of a worker that leaves are told to close.
+    let grown = stand.with("workers: 2", "workers: 3");
     let waits = [
-        ("runtime.workers", stand.with("workers: 2", "workers: 3")),
-        (
-            "admin",
-            format!(
-                "admin: {{ listen: \"unix:{{folder}}/admin.sock\", token_file: \"{{folder}}/t\" }}\n{}",
-                stand.config
-            ),
-        ),
-        ("log.access", format!("log: {{ level: debug, access: off }}\n{}", stand.config)),
-        ("state_dir", format!("state_dir: \"{{folder}}/other\"\n{}", stand.config)),
+        ("runtime.workers", grown.clone()),
+        ("log.access", format!("log: {{ level: debug, access: off }}\n{}", grown)),
     ];
     for (key, config) in waits {
         let flight = stand.take_off();
         let generation = stand.generation();
         stand.site.write(&config);
         until("the new generation", || (stand.generation() > generation).then_some(()));
-        stand.site.wait_log(&format!("\"key\":\"{key}\""));
         stand.land(flight);
+        assert!(!stand.site.log().contains("next start"), "{key}: {}", stand.site.log());
     }
-    let log = |level: &str| format!("log: {{ level: {level}, access: off }}\n{}", stand.config);
+    let log = |level: &str| format!("log: {{ level: {level}, access: off }}\n{}", grown);
     stand.site.write(&log("error"));
     until("the new generation", || (stand.site.status()["digest"] != "").then_some(()));
     stand.site.change(&log("error"));
@@ -373,5 +367,5 @@ fn settings_of_the_process_change_or_say_that_they_wait() {
     assert_eq!(stand.site.log().lines().count(), lines, "nothing is said at this level");
     stand.site.change(&log("info"));
     stand.site.wait_log("configuration put in force");
-    stand.change(&stand.config);
+    stand.change(&grown);
 }
