@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use yumen_net::drain::Drain;
 use yumen_net::listen::{ListenError, ListenOptions, ListenSet};
 use yumen_net::rt;
-use yumen_telemetry::{AccessLog, Registry};
+use yumen_telemetry::{AccessLog, ELSEWHERE, Registry};
 
 use crate::crew::{self, Accepting, ResizeError, Seat, Socket};
 use crate::plan::ListenerPlan;
@@ -117,6 +117,20 @@ impl Proxy {
     /// The metrics.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.shared.registry
+    }
+
+    /// All metrics in the Prometheus text format. What endpoints have in flight is taken from themselves at this moment.
+    pub fn metrics(&self) -> String {
+        for upstream in self.snapshot().upstreams() {
+            let mut all = 0;
+            for endpoint in upstream.endpoints().iter() {
+                let active = i64::from(endpoint.active());
+                endpoint.metrics.active.set(ELSEWHERE, active);
+                all += active;
+            }
+            upstream.metrics.active.set(ELSEWHERE, all);
+        }
+        self.shared.registry.render()
     }
 
     /// The access log.

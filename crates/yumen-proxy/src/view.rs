@@ -89,6 +89,17 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// Tells how many connections rest in this worker's pools. Counted now and then, so that it costs no request.
+    pub(crate) fn tell_idle(&self) {
+        let pool = self.local.pool.borrow();
+        for upstream in self.view().snapshot.upstreams() {
+            let idle: usize = upstream.endpoints().iter().map(|e| pool.len(e)).sum();
+            upstream.metrics.idle.set(self.index, i64::try_from(idle).unwrap_or(i64::MAX));
+        }
+    }
+}
+
 fn view_of(snapshot: Arc<Snapshot>) -> View {
     let names = snapshot.addresses().map(|(addr, name)| (Key::new(addr, &name), name)).collect();
     View { snapshot, names }
@@ -112,6 +123,17 @@ impl Observer for Recorder {
         metrics.bytes_out.add(self.index, exchange.bytes_out);
         if let Some(failure) = &exchange.failure {
             metrics.failed.inc(self.index, failure.side);
+        }
+        if let Some(upstream) = route.upstream.as_ref().filter(|_| exchange.attempts > 0) {
+            let head = exchange.timings.head;
+            // Attempts that were followed by another one were not answered.
+            for _ in 1..exchange.attempts {
+                upstream.metrics.requests.inc(self.index, 0);
+            }
+            upstream.metrics.requests.inc(self.index, if head.is_some() { exchange.status } else { 0 });
+            if let Some(head) = head {
+                upstream.metrics.duration.observe(self.index, head);
+            }
         }
     }
 }

@@ -96,6 +96,7 @@ async fn keep_house(worker: Rc<Worker>) {
         ticks = ticks.wrapping_add(1);
         if ticks.is_multiple_of(5) {
             worker.local.sweep();
+            worker.tell_idle();
         }
         // An old snapshot is let go even by a worker that has no traffic.
         drop(worker.view());

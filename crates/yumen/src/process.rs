@@ -79,7 +79,7 @@ impl Process {
         let (output, format, rotation) = compose::access_log(config);
         Ok(Prepared {
             level: compose::level(config),
-            access: access.prepare(output, format, rotation)?,
+            access: access.prepare(output, format, rotation).map_err(whole)?,
             admin: self.prepare_admin(config, state.1.as_deref()).await?,
             state,
         })
@@ -112,10 +112,10 @@ impl Process {
         };
         match before {
             Some((same, of)) if same == listen && of == file => Ok(AdminChange::Keep),
-            Some((same, _)) if same == listen => Ok(AdminChange::Token { token: Token::open(&file)?, file }),
+            Some((same, _)) if same == listen => Ok(AdminChange::Token { token: open_token(&file)?, file }),
             _ => {
-                let token = Token::open(&file)?;
-                Ok(AdminChange::Open { door: Door::open(&listen).await?, listen, file, token })
+                let token = open_token(&file)?;
+                Ok(AdminChange::Open { door: Door::open(&listen).await.map_err(whole)?, listen, file, token })
             }
         }
     }
@@ -157,6 +157,15 @@ impl Process {
             admin.server.stop().await;
         }
     }
+}
+
+fn open_token(file: &Path) -> anyhow::Result<Token> {
+    Token::open(file).map_err(whole)
+}
+
+/// An error that says its cause itself, so that it is not said twice.
+fn whole(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::anyhow!("{error}")
 }
 
 /// A new directory for a process that has no other. Making it fails when there is one, so nobody can have laid it out

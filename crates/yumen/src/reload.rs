@@ -184,7 +184,7 @@ impl Control for Gateway {
     }
 
     fn metrics(&self) -> String {
-        self.ports.registry.render()
+        self.proxy.metrics()
     }
 
     fn is_ready(&self) -> bool {

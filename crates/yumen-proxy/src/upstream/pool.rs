@@ -42,6 +42,11 @@ impl Pool {
         None
     }
 
+    /// Connections to an endpoint at rest.
+    pub(crate) fn len(&self, endpoint: &Endpoint) -> usize {
+        self.shelves.get(&endpoint.id).map_or(0, |shelf| shelf.idle.len())
+    }
+
     /// Lays a connection down for the next exchange, unless the shelf is full.
     pub(crate) fn put(&mut self, endpoint: &Arc<Endpoint>, mut link: Link, served: u32, now: Instant) {
         let shelf = self.shelves.entry(endpoint.id).or_insert_with(|| Shelf {

@@ -165,3 +165,24 @@ fn config_shows_all_that_is_in_force_and_no_secret() {
     let config = shown(&gateway);
     assert!(config.contains("***") && !config.contains("abracadabra"), "{config}");
 }
+
+#[test]
+fn metrics_count_what_upstreams_and_endpoints_do() {
+    let gateway = Gateway::start_whole(&config(origin("one"), ADMIN, "off", STATE), &[]);
+    for _ in 0..3 {
+        assert!(gateway.curl(&[], "/").ends_with("one"));
+    }
+    let url = format!("http://{}/metrics", gateway.admin);
+    let page = || text(&std::process::Command::new("curl").args(["-s", &url]).output().unwrap());
+    let page = until("connections at rest", || {
+        Some(page())
+            .filter(|p| p.lines().any(|l| l.starts_with("yumen_upstream_idle_connections") && !l.ends_with(" 0")))
+    });
+    for line in [
+        "yumen_upstream_requests_total{upstream=\"up\",class=\"2xx\"} 3",
+        "yumen_upstream_head_duration_seconds_count{upstream=\"up\"} 3",
+        "yumen_upstream_active_connections{upstream=\"up\"} 0",
+    ] {
+        assert!(page.contains(line), "{line} in {page}");
+    }
+}
