@@ -67,11 +67,8 @@ impl fmt::Display for ClientError {
     }
 }
 
-impl std::error::Error for ClientError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        if let Self::Unreachable { source, .. } = self { Some(source) } else { None }
-    }
-}
+/// The cause stands in the message, so it is not told a second time as a source.
+impl std::error::Error for ClientError {}
 
 /// Asks a running gateway.
 #[derive(Clone, Debug)]

@@ -121,7 +121,10 @@ impl First {
                 "the last good copy cannot be used either:\n{}",
                 yumen_config::render(&copy.found).trim_end()
             ))),
-            None => Err(refused(&broken.found).context("there is no last good copy of it to start with")),
+            None => {
+                let why = yumen_config::render(&broken.found);
+                Err(anyhow!("the configuration is refused, and no last good copy of it is kept\n{}", why.trim_end()))
+            }
         }
     }
 }
