@@ -65,7 +65,8 @@ pub(crate) fn forward(request: &mut Request, exchange: &Exchange, policy: &Forwa
         if !(trusted && fields.contains("X-Forwarded-Proto")) {
             fields.add("X-Forwarded-Proto", scheme.as_bytes());
         }
-        if !authority.is_empty() && !(trusted && fields.contains("X-Forwarded-Host")) {
+        let is_told = trusted && fields.contains("X-Forwarded-Host");
+        if !authority.is_empty() && !is_told {
             fields.add_span("X-Forwarded-Host", authority);
         }
     }
