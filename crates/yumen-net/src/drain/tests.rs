@@ -9,21 +9,23 @@ use super::*;
 async fn drain_ends_when_the_last_holder_leaves() {
     let drain = Drain::new();
     let (a, b) = (drain.watch(), drain.watch());
-    assert_eq!(drain.holders(), 2);
+    let c = b.clone();
+    assert_eq!(drain.holders(), 3);
     assert!(!a.is_draining());
     let signaled = tokio::spawn(a.signaled());
     tokio::task::yield_now().await;
     drain.start(None);
     signaled.await.unwrap();
-    assert!(a.is_draining() && b.is_draining() && !a.is_forced());
+    assert!(a.is_draining() && b.is_draining() && c.is_draining() && !a.is_forced());
+    c.signaled().await;
     let wait = tokio::spawn({
         let drain = drain.clone();
         async move { drain.wait().await }
     });
-    drop(a);
-    tokio::task::yield_now().await;
-    assert!(!wait.is_finished());
-    drop(b);
+    drop((a, b));
+    assert!(rt::timeout(Duration::from_secs(60), std::future::pending::<()>()).await.is_err());
+    assert!(!wait.is_finished(), "one is left");
+    drop(c);
     assert_eq!(wait.await.unwrap(), DrainReport { remaining: 0 });
 }
 

@@ -43,7 +43,8 @@ fn taken_port_is_refused_with_a_remedy_even_by_another_copy_of_us() {
     options.addr = set.local_addr();
     let text = ListenSet::open(&options, 2).unwrap_err().to_string();
     assert!(
-        text.starts_with(&format!("cannot listen on {}", options.addr)) && text.contains("another process holds"),
+        text.starts_with(&format!("cannot listen on {}: ", options.addr))
+            && text.contains("another process holds port"),
         "{text}"
     );
     if os::SHARES_PORT {
@@ -56,7 +57,7 @@ fn taken_port_is_refused_with_a_remedy_even_by_another_copy_of_us() {
 fn foreign_address_is_refused_with_a_remedy() {
     let options = ListenOptions::new("192.0.2.1:0".parse().unwrap());
     let text = ListenSet::open(&options, 1).unwrap_err().to_string();
-    assert!(text.contains("no interface of this machine"), "{text}");
+    assert!(text.contains("no interface of this machine has the address 192.0.2.1"), "{text}");
 }
 
 #[test]
@@ -83,6 +84,7 @@ async fn connections_in_the_queue_are_served_before_the_listener_goes() {
     let set = ListenSet::open(&loopback(), 1).unwrap();
     let addr = set.local_addr();
     let listener = Listener::start(set.into_listeners().remove(0)).unwrap();
+    assert!(listener.drain_accept(10).is_empty());
     let mut clients = Vec::new();
     for _ in 0..5 {
         clients.push(TcpStream::connect(addr).await.unwrap());

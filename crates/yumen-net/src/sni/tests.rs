@@ -62,7 +62,9 @@ fn every_split_and_every_prefix_is_understood() {
 #[test]
 fn hello_without_a_name_is_no_error() {
     assert_eq!(peek_sni(&hello(&[extension(43, &[2, 3, 4])])), Sni::None);
-    assert_eq!(peek_sni(&records(&message(None), 100)), Sni::None);
+    for size in [1, 3, 50, 100] {
+        assert_eq!(peek_sni(&records(&message(None), size)), Sni::None, "records of {size}");
+    }
 }
 
 #[test]
@@ -99,6 +101,9 @@ fn ambiguous_and_malformed_names_are_refused() {
         "a.example.",
         ".a",
         "10.0.0.1",
+        "192.0.2.1",
+        "bad name",
+        "x\0y",
         "a b",
         "a/b",
         "caf\u{e9}.example",
@@ -131,6 +136,20 @@ fn size_is_bounded() {
     let slow = records(&message(Some(&[extension(21, &[0; 16000]), server_name("a.example")]))[..12_000], 4);
     assert!(slow.len() > LIMIT);
     assert_eq!(peek_sni(&slow), Sni::Invalid);
+}
+
+#[test]
+fn no_single_byte_makes_a_hello_want_more_than_the_limit() {
+    let whole = records(&message(Some(&[extension(10, &[0, 2, 0, 29]), server_name("www.example.com")])), 40);
+    for at in 0..whole.len() {
+        for value in 0..=255 {
+            let mut bytes = whole.clone();
+            bytes[at] = value;
+            let _: Sni = peek_sni(&bytes);
+            bytes.resize(LIMIT, 0);
+            assert_ne!(peek_sni(&bytes), Sni::NeedMore, "byte {at} = {value}");
+        }
+    }
 }
 
 #[test]

@@ -23,10 +23,14 @@ struct Authority {
 
 impl Authority {
     fn new() -> Self {
+        // Unlike the default name of a certificate, or openssl takes what it issues for self-signed.
+        Self::named("authority")
+    }
+
+    fn named(name: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // Unlike the default name of a certificate, or openssl takes what it issues for self-signed.
-        params.distinguished_name.push(rcgen::DnType::CommonName, "authority");
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         std::fs::write(dir.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
@@ -101,11 +105,12 @@ async fn handshake_settles_facts_on_both_sides() {
     let server = ServerTls::build(&options, set(vec![ca.load("a", &["a.example"])], None)).unwrap();
     let tls = client(&ClientTlsOptions { alpn: vec!["http/1.1".to_owned()], ..ca.client() });
     let (near, far) = handshake(&server, &tls, "A.example").await;
-    let ((mut near, _), (mut far, facts)) = (near.unwrap(), far.unwrap());
+    let ((mut near, seen), (mut far, facts)) = (near.unwrap(), far.unwrap());
     assert_eq!(facts.sni.as_deref(), Some("a.example"));
     assert_eq!(facts.alpn.as_deref(), Some("http/1.1"));
     assert_eq!((facts.version, facts.resumed), ("TLSv1.3", false));
     assert!(facts.cipher.starts_with("TLS_"), "{}", facts.cipher);
+    assert_eq!(seen.cipher, facts.cipher);
     near.write_all(b"ping").await.unwrap();
     near.flush().await.unwrap();
     let mut buf = [0; 4];
@@ -164,8 +169,10 @@ async fn sessions_resume_also_after_the_certificate_was_swapped() {
     let tls = client(&ca.client());
     assert!(!visit(&server, &tls, "a.example").await);
     assert!(visit(&server, &tls, "a.example").await);
-    let next = ca.load("a2", &["a.example"]);
+    assert!(handshake(&server, &tls, "b.example").await.0.is_err());
+    let next = ca.load("a2", &["a.example", "b.example"]);
     server.swap(set(vec![next.clone()], None)).unwrap();
+    assert!(!visit(&server, &tls, "b.example").await, "the new certificate has a name more");
     assert!(visit(&server, &tls, "a.example").await, "the ticket survives");
 
     let (near, _far) = handshake(&server, &client(&ca.client()), "a.example").await;
@@ -180,14 +187,23 @@ async fn sessions_resume_also_after_the_certificate_was_swapped() {
 #[tokio::test]
 async fn refusals_of_endpoints_say_why_and_what_to_do() {
     let ca = Authority::new();
-    let other = Authority::new();
+    // Authorities are told apart by their keys, be their names the same or not.
+    let (other, stranger) = (Authority::new(), Authority::named("stranger"));
     let expired = Certificate::load(&ca.issue_until("old", &["old.example"], (2020, 2, 29))).unwrap().0;
-    let certificates = vec![ca.load("a", &["a.example", "*.b.example"]), expired, other.load("o", &["o.example"])];
+    let certificates = vec![
+        ca.load("a", &["a.example", "*.b.example"]),
+        expired,
+        other.load("o", &["o.example"]),
+        stranger.load("s", &["s.example"]),
+    ];
     let server = ServerTls::build(&ServerTlsOptions::default(), set(certificates, Some(0))).unwrap();
     for (name, words) in [
         ("c.example", &["endpoint c.example", "a.example", "*.b.example", "server_name"][..]),
+        ("x.y.b.example", &["endpoint x.y.b.example", "*.b.example", "server_name"]),
+        ("b.example", &["endpoint b.example", "*.b.example", "server_name"]),
         ("old.example", &["expired on 2020-02-29", "renew"]),
         ("o.example", &["authority we do not know", "ca_file"]),
+        ("s.example", &["ca_file"]),
         ("no name", &["neither a DNS name nor an IP address"]),
     ] {
         let text = handshake(&server, &client(&ca.client()), name).await.0.unwrap_err().to_string();
