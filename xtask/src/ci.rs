@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("nghttp", "nghttp2-client"),
     ("setpriv", "util-linux"),
+    ("dnsmasq", "dnsmasq-base"),
 ];
 
 /// Runs every step; stops at the first that fails.

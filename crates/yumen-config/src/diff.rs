@@ -120,7 +120,7 @@ fields!(Upstream: name, endpoints, balance, health, panic_threshold, pool.*, tim
 fields!(Pool: idle, idle_timeout, max_requests);
 fields!(UpstreamTimeouts: connect, head, idle, request);
 fields!(UpstreamTls: sni, ca, client, verify);
-fields!(Dns: min, max);
+fields!(Dns: servers, min, max);
 fields!(Runtime: workers, drain_timeout);
 fields!(Admin: listen, token_file);
 fields!(Log: level, access.*);

@@ -209,7 +209,7 @@ async fn dial(
     let mut tried = Vec::new();
     loop {
         let Some(endpoint) = upstream.choose(&worker.local, peer.ip(), &tried) else {
-            return Err(Error::new(Side::Upstream, Stage::Connect, reasons::NO_HEALTHY_ENDPOINT));
+            return Err(upstream::nobody(upstream));
         };
         met.endpoint = Some(Arc::clone(&endpoint));
         met.attempts += 1;

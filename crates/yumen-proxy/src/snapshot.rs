@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use yumen_config::config::{self, Config, HostPattern};
 use yumen_http1::Limits;
 use yumen_net::dial::Resolver;
+use yumen_net::rt;
 use yumen_net::tls::{
     Certificate, CertificateFiles, CertificateSet, ClientTls, ClientTlsOptions, Roots, ServerTls, ServerTlsOptions,
     TlsVersion,
@@ -157,7 +158,7 @@ impl Snapshot {
             listeners.insert(name.arc(), Arc::new(listener));
         }
         let generation = previous.generation + 1;
-        let time = yumen_net::rt::wall();
+        let time = rt::wall();
         Ok(Self { generation, origin, time, config, listeners, upstreams, pending, fresh })
     }
 
@@ -201,7 +202,7 @@ async fn build_upstreams(
     ports: &Ports,
     previous: &Snapshot,
 ) -> Result<(BTreeMap<Arc<str>, Arc<Upstream>>, Vec<Fresh>), BuildError> {
-    let (mut upstreams, mut all_fresh) = (BTreeMap::new(), Vec::new());
+    let (mut upstreams, mut changed, mut all_fresh) = (BTreeMap::new(), Vec::new(), Vec::new());
     for (name, section) in &config.upstreams {
         let before = previous.upstreams.get(name.as_str());
         let tls = build_client_tls(section, before)?;
@@ -213,17 +214,35 @@ async fn build_upstreams(
             upstreams.insert(name.arc(), Arc::clone(same));
             continue;
         }
-        let resolver = Arc::clone(&ports.resolver);
-        let (found, ttl) = upstream::resolve::addresses(section, &resolver).await;
-        let kept = before.map(|u| u.endpoints()).unwrap_or_default();
         // A pooled connection was made and verified under the settings of its time.
         let anew = !same_tls || before.is_none_or(|u| u.config.pool != section.pool);
+        let resolver = resolver(section, ports)?;
+        // All names at the same time, whichever upstream they are of.
+        let (own, asking) = (Arc::clone(section), Arc::clone(&resolver));
+        let asked = rt::spawn(async move { upstream::resolve::addresses(&own, &asking).await });
+        changed.push((section, before, tls, anew, resolver, asked));
+    }
+    for (section, before, tls, anew, resolver, asked) in changed {
+        let (found, ttl) = asked.await.map_err(|e| failed(section, &e))?;
+        let kept = before.map(|u| u.endpoints()).unwrap_or_default();
         let endpoints = upstream::resolve::endpoints(section, &found, (&kept, anew), &ports.registry);
         let built = upstream::build(section, endpoints, tls, &ports.registry);
         all_fresh.push(Fresh { upstream: Arc::clone(&built), ttl, resolver });
-        upstreams.insert(name.arc(), built);
+        upstreams.insert(section.name.arc(), built);
     }
     Ok((upstreams, all_fresh))
+}
+
+/// Who is asked for the names of an upstream.
+fn resolver(section: &config::Upstream, ports: &Ports) -> Result<Arc<Resolver>, BuildError> {
+    match section.dns.servers.as_slice() {
+        [] => Ok(Arc::clone(&ports.resolver)),
+        servers => Resolver::asking(servers).map(Arc::new).map_err(|e| failed(section, &e)),
+    }
+}
+
+fn failed(section: &config::Upstream, problem: &dyn std::fmt::Display) -> BuildError {
+    BuildError::Upstream { upstream: section.name.to_string(), problem: problem.to_string() }
 }
 
 /// TLS towards the endpoints that use it: the one there was before while nothing about it changed, its files included.
@@ -246,9 +265,7 @@ fn build_client_tls(
         insecure_skip_verify: !section.tls.verify,
         ..ClientTlsOptions::default()
     };
-    let failed =
-        |e: &dyn std::fmt::Display| BuildError::Upstream { upstream: section.name.to_string(), problem: e.to_string() };
-    let (tls, warnings) = ClientTls::build(&options).map_err(|e| failed(&e))?;
+    let (tls, warnings) = ClientTls::build(&options).map_err(|e| failed(section, &e))?;
     for warning in warnings {
         tracing::warn!(upstream = %section.name, "{warning}");
     }

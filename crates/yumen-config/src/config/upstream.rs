@@ -1,5 +1,6 @@
 //! Upstreams: sets of endpoints that do the same work.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// TLS to the endpoints that use it.
     pub tls: UpstreamTls,
-    /// How often names are resolved.
+    /// How names are resolved.
     pub dns: Dns,
     /// Connections at a time to each endpoint; `None`: no limit.
     pub max_connections: Option<u32>,
@@ -189,9 +190,11 @@ impl Default for UpstreamTls {
     }
 }
 
-/// How often names are resolved: by their TTL, within these bounds.
+/// How names are resolved, and how often: by their TTL, within these bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
+    /// The name servers that are asked; empty: those of the system, and its hosts file.
+    pub servers: Vec<SocketAddr>,
     /// Not more often; default 1 s.
     pub min: Duration,
     /// Not less often; default 5 min.
@@ -200,6 +203,6 @@ pub struct Dns {
 
 impl Default for Dns {
     fn default() -> Self {
-        Self { min: Duration::from_secs(1), max: Duration::from_secs(300) }
+        Self { servers: Vec::new(), min: Duration::from_secs(1), max: Duration::from_secs(300) }
     }
 }

@@ -305,7 +305,7 @@ pub(crate) static UPSTREAM: Table = Table {
         key("pool", Kind::Section(&POOL), "", "Connections kept for later requests."),
         key("timeouts", Kind::Section(&UPSTREAM_TIMEOUTS), "", "How long endpoints may take."),
         key("tls", Kind::Section(&UPSTREAM_TLS), "", "TLS to `https://` endpoints."),
-        key("dns", Kind::Section(&DNS), "", "How often names are resolved."),
+        key("dns", Kind::Section(&DNS), "", "How names are resolved."),
         key("max_connections", Kind::OrOff(&Kind::Number), "off", "Connections at a time to each endpoint."),
     ],
 };
@@ -383,6 +383,10 @@ pub(crate) static UPSTREAM_TLS: Table = Table {
 
 pub(crate) static DNS: Table = Table {
     name: "upstream dns",
-    doc: "How often names are resolved: by their TTL, within these bounds.",
-    keys: &[key("min", Kind::Duration, "1s", "Not more often."), key("max", Kind::Duration, "5m", "Not less often.")],
+    doc: "How names are resolved, and how often: by their TTL, within these bounds.",
+    keys: &[
+        key("servers", Kind::List(&Kind::Text), "those of the system", "Name servers: an address, with a port or 53."),
+        key("min", Kind::Duration, "1s", "Not more often."),
+        key("max", Kind::Duration, "5m", "Not less often."),
+    ],
 };

@@ -1,6 +1,6 @@
 //! An upstream.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::ctx::Ctx;
 use super::section::Section;
@@ -243,9 +243,24 @@ fn tls(section: &Section<'_>) -> UpstreamTls {
 fn dns(section: &Section<'_>) -> Dns {
     let default = Dns::default();
     let (min, max) = (section.read("min", value::duration), section.read("max", value::duration));
-    let dns = Dns { min: min.unwrap_or(default.min), max: max.unwrap_or(default.max) };
+    let servers = section.list("servers", name_server);
+    let dns = Dns { servers, min: min.unwrap_or(default.min), max: max.unwrap_or(default.max) };
     if dns.min > dns.max {
         section.ctx.error(section.place, "bad_value", "`dns.min` is above `dns.max`");
     }
     dns
+}
+
+/// An address, with the port of DNS where none is given.
+fn name_server(ctx: &Ctx<'_>, node: &Node) -> Option<SocketAddr> {
+    const PORT: u16 = 53;
+    let text = ctx.text(node)?;
+    let bare = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, PORT));
+    let found = text.parse::<SocketAddr>().or_else(|_| bare()).ok().filter(|addr| addr.port() > 0);
+    if found.is_none() {
+        let help =
+            "such as `10.0.0.2`, `127.0.0.1:8600` or `[::1]:53`; a name server is asked by its address".to_owned();
+        ctx.error_help(node.place, "bad_value", format!("`{text}` is not the address of a name server"), help);
+    }
+    found
 }

@@ -29,7 +29,7 @@ use yumen_telemetry::{Registry, UpstreamMetrics};
 pub use endpoint::Endpoint;
 pub(crate) use h1::{Conveyed, Inbound, Tunnel};
 pub(crate) use health::watch;
-pub(crate) use send::{Send, dial, full};
+pub(crate) use send::{Send, dial, full, nobody};
 
 use balance::Turn;
 use pool::Pool;

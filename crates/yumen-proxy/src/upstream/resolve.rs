@@ -7,22 +7,32 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use yumen_config::config;
-use yumen_net::dial::Resolver;
-use yumen_net::rt;
+use yumen_net::dial::{ResolveError, Resolver};
+use yumen_net::rt::{self, TaskError};
 use yumen_telemetry::Registry;
 
 use super::{Endpoint, Upstream};
 
 /// The addresses of an upstream's endpoints, in the order of the file, and how long they may be used.
+/// Names are asked for at the same time: one that is slow to fail must not add to others.
 pub(crate) async fn addresses(config: &config::Upstream, resolver: &Resolver) -> (Vec<(usize, SocketAddr)>, Duration) {
     let mut found = Vec::new();
     let mut ttl = config.dns.max;
-    for (index, endpoint) in config.endpoints.iter().enumerate() {
-        if let Some(ip) = literal(&endpoint.address) {
-            found.push((index, SocketAddr::new(ip, endpoint.port)));
-            continue;
-        }
-        match resolver.resolve(&endpoint.address, endpoint.port).await {
+    let ask = |endpoint: &config::Endpoint| {
+        let (resolver, address, port) = (resolver.clone(), endpoint.address.clone(), endpoint.port);
+        rt::spawn(async move { resolver.resolve(&address, port).await })
+    };
+    let asked: Vec<_> = config.endpoints.iter().map(|e| literal(&e.address).ok_or_else(|| ask(e))).collect();
+    for (index, (endpoint, asked)) in config.endpoints.iter().zip(asked).enumerate() {
+        let task = match asked {
+            Ok(ip) => {
+                found.push((index, SocketAddr::new(ip, endpoint.port)));
+                continue;
+            }
+            Err(task) => task,
+        };
+        let broken = |e: TaskError| ResolveError { host: endpoint.address.to_string(), cause: e.to_string() };
+        match task.await.map_err(broken).and_then(|answer| answer) {
             Ok(answer) => {
                 ttl = ttl.min(answer.ttl.max(config.dns.min));
                 found.extend(answer.addrs.into_iter().map(|addr| (index, addr)));

@@ -44,8 +44,7 @@ impl Send<'_> {
         let mut raced = false;
         loop {
             let Some(endpoint) = self.upstream.choose(self.local, exchange.client, &tried) else {
-                return Err(Error::new(Side::Upstream, Stage::Connect, reasons::NO_HEALTHY_ENDPOINT)
-                    .detail(format!("upstream {}", self.upstream.name)));
+                return Err(nobody(self.upstream));
             };
             exchange.endpoint = Some(Arc::clone(&endpoint) as _);
             exchange.attempts += 1;
@@ -148,6 +147,14 @@ pub(crate) async fn dial(
 /// The upstream has as much in flight as it may.
 pub(crate) fn full(upstream: &Upstream) -> Error {
     Error::new(Side::Us, Stage::Connect, reasons::UPSTREAM_FULL).detail(format!("upstream {}", upstream.name))
+}
+
+/// The upstream has no endpoint to choose.
+pub(crate) fn nobody(upstream: &Upstream) -> Error {
+    // Every upstream has endpoints in its section; those that have no address yet are names.
+    let unresolved = upstream.endpoints().is_empty();
+    let reason = if unresolved { reasons::RESOLVE_FAILED } else { reasons::NO_HEALTHY_ENDPOINT };
+    Error::new(Side::Upstream, Stage::Connect, reason).detail(format!("upstream {}", upstream.name))
 }
 
 fn connect_error(endpoint: &Endpoint, reason: yumen_core::Reason) -> Error {

@@ -192,7 +192,11 @@ struct Shared {
 
 impl Origin {
     pub(crate) fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), manner)
+    }
+
+    /// One on a listener of the test.
+    pub(crate) fn on(listener: TcpListener, manner: Manner) -> Self {
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Mutex::new(Shared { manner, requests: Vec::new(), connections: 0 }));
         let origin = Self { addr, shared };
