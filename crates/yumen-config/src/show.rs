@@ -306,7 +306,8 @@ fn upstream(upstream: &Upstream) -> Value {
         json!({ "address": format!("{scheme}://{text}"), "weight": weight })
     };
     let Pool { idle, idle_timeout, max_requests } = pool;
-    let Dns { min, max } = dns;
+    let Dns { servers, min, max } = dns;
+    let servers = if servers.is_empty() { Value::Null } else { texts(servers) };
     object([
         ("endpoints", endpoints.iter().map(endpoint).collect()),
         ("balance", json!(balance.as_str())),
@@ -322,7 +323,7 @@ fn upstream(upstream: &Upstream) -> Value {
         ),
         ("timeouts", upstream_timeouts(timeouts)),
         ("tls", if endpoints.iter().any(|e| e.tls) { upstream_tls(tls) } else { Value::Null }),
-        ("dns", object([("min", time(*min)), ("max", time(*max))])),
+        ("dns", object([("servers", servers), ("min", time(*min)), ("max", time(*max))])),
         ("max_connections", or_off(*max_connections, |n| json!(n))),
     ])
 }

@@ -183,8 +183,7 @@ fn tcp_check_sees_an_endpoint_go_and_come() {
     drop(listener);
     until("the verdict", || (!is_healthy()).then_some(()));
     assert_eq!(tally(&site, 6), counts(&[("o0", 6)]));
-    // Somebody else may have been given the port in the meantime: then it is that one who is found healthy.
-    let _again = std::net::TcpListener::bind(addr).ok();
+    let _again = until("the port again", || std::net::TcpListener::bind(addr).ok());
     until("the recovery", || is_healthy().then_some(()));
 }
 

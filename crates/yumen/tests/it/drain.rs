@@ -51,7 +51,7 @@ fn sigterm_closes_listeners_and_lets_everyone_finish() {
     assert_eq!(far.exactly(2), b"up");
 
     site.signal("-TERM");
-    until("the drain", || (site.status()["state"] == "draining").then_some(()));
+    until("the drain", || (site.status()["draining"].as_array().is_some_and(|all| all.len() == 2)).then_some(()));
     // Told with the next answer, then closed.
     let last = rest.get("/");
     assert_eq!((last.status, last.closes()), (200, true), "{}", last.head);

@@ -15,6 +15,10 @@ mod site;
 #[cfg(unix)]
 mod balance;
 #[cfg(unix)]
+mod change;
+#[cfg(unix)]
+mod dns;
+#[cfg(unix)]
 mod drain;
 #[cfg(unix)]
 mod endpoint_tls;

@@ -28,17 +28,26 @@ const USUAL: [(&str, &str); 3] = [
 impl Site {
     /// Starts on a configuration in a folder that holds what the test needs; `{folder}` in the text is filled in.
     pub(crate) fn start_in(folder: tempfile::TempDir, config: &str) -> Self {
-        let file = folder.path().join("yumen.yaml");
-        fs::write(&file, whole(config, folder.path())).unwrap();
-        let log = File::create(folder.path().join("process.log")).unwrap();
-        let mut program = Command::new(PROGRAM);
-        program.args(["run", "-c"]).arg(file).stdout(Stdio::null()).stderr(log);
-        let mut site = Self { child: program.spawn().unwrap(), folder };
-        until("the start", || {
-            assert!(site.child.try_wait().unwrap().is_none(), "it ended at once: {}", site.log());
-            site.ask("GET /readyz").filter(|answer| answer.starts_with("HTTP/1.1 200"))
-        });
+        fs::write(folder.path().join("yumen.yaml"), whole(config, folder.path())).unwrap();
+        let mut site = Self { child: spawn(folder.path()), folder };
+        site.wait_ready();
         site
+    }
+
+    /// Kills it and starts it again on another file.
+    pub(crate) fn restart(&mut self, config: &str) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        fs::write(self.file(), whole(config, self.folder())).unwrap();
+        self.child = spawn(self.folder.path());
+        self.wait_ready();
+    }
+
+    fn wait_ready(&mut self) {
+        until("the start", || {
+            assert!(self.child.try_wait().unwrap().is_none(), "it ended at once: {}", self.log());
+            self.ask("GET /readyz").filter(|answer| answer.starts_with("HTTP/1.1 200"))
+        });
     }
 
     pub(crate) fn start(config: &str) -> Self {
@@ -136,6 +145,12 @@ impl Site {
     pub(crate) fn end(&mut self) -> ExitStatus {
         until("the end", || self.child.try_wait().unwrap())
     }
+}
+
+fn spawn(folder: &Path) -> Child {
+    let log = File::create(folder.join("process.log")).unwrap();
+    let mut program = Command::new(PROGRAM);
+    program.args(["run", "-c"]).arg(folder.join("yumen.yaml")).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
 fn whole(config: &str, folder: &Path) -> String {
