@@ -24,7 +24,7 @@ use yumen_admin::{AdminClient, Listen, Token};
 use yumen_config::Diagnostic;
 use yumen_config::config::{Admin, Config};
 
-use crate::compose;
+use crate::{compose, last_good};
 
 /// A network gateway: HTTP and TCP reverse proxy with health checks and reload without loss.
 #[derive(Parser)]
@@ -101,11 +101,15 @@ impl Target {
     /// A client for it; `writes` says whether the token is needed.
     fn client(&self, writes: bool) -> anyhow::Result<AdminClient> {
         let config = match &self.config {
-            // A file that is broken by now still tells nothing about where the gateway listens.
-            Some(path) => compose::load_file(path)
-                .map_err(|found| refusal(&found))
-                .map(|w| w.config)
-                .or_else(|e| if self.admin.is_some() { Ok(std::sync::Arc::new(default_config())) } else { Err(e) })?,
+            Some(path) => match compose::load_file(path) {
+                Ok(wish) => wish.config,
+                // The gateway runs on what the file said when it was good.
+                Err(broken) => match last_good::load(path, &compose::state_dirs_of(path)) {
+                    Some(Ok(wish)) => wish.config,
+                    _ if self.admin.is_some() => std::sync::Arc::new(default_config()),
+                    _ => return Err(refusal(&broken)),
+                },
+            },
             None => std::sync::Arc::new(default_config()),
         };
         let listen = match &self.admin {
