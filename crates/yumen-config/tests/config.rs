@@ -116,6 +116,36 @@ fn tens_of_thousands_of_complaints_take_no_minutes() {
     assert!(found.len() == 50_000 && found.iter().all(|d| d.span.text.len() <= 400), "{}", found.len());
 }
 
+/// What many routes cost; to be run alone and optimized: `cargo test -p yumen-config --profile bench-quick -- --ignored`.
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::disallowed_methods, reason = "a measurement")]
+fn measure_many_routes() {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = |name: &str| status.lines().find_map(|l| l.strip_prefix(name).map(|l| l.trim().to_owned()));
+        format!("resident {}, at most {}", line("VmRSS:").unwrap_or_default(), line("VmHWM:").unwrap_or_default())
+    };
+    for count in [10_000, 100_000] {
+        let routes: String = (0..count)
+            .map(|i| format!("  r{i}:\n    hosts: [h{i}.example.com]\n    match: {{ path: {{ prefix: /v{} }} }}\n    upstream: u{}\n", i % 7, i % 100))
+            .collect();
+        let upstreams: String =
+            (0..100).map(|i| format!("  u{i}: {{ endpoints: [\"127.0.0.1:{}\"] }}\n", 3000 + i)).collect();
+        let text = format!("listeners: {{ web: {{ bind: \":1\" }} }}\nroutes:\n{routes}upstreams:\n{upstreams}");
+        eprintln!("{count} routes, {} KiB of text; before: {}", text.len() >> 10, resident());
+        let mut best = std::time::Duration::MAX;
+        let mut kept = None;
+        for _ in 0..5 {
+            let begun = std::time::Instant::now();
+            kept = Some(parse_str("t", &text, &env).unwrap_or_else(|e| panic!("{}", render(&e))));
+            best = best.min(begun.elapsed());
+        }
+        eprintln!("  read in {best:?}; {}", resident());
+        assert_eq!(kept.map(|l| l.config.routes.len()), Some(count));
+    }
+}
+
 #[test]
 fn generated_pages_are_true() {
     let guide = root().join("docs/guide");

@@ -69,12 +69,14 @@ pub(super) fn routeless(ctx: &Ctx<'_>, listeners: &[(Arc<Listener>, Place)], rou
 
 /// Two routes of which neither is more specific, and which one request can meet.
 pub(super) fn ties(ctx: &Ctx<'_>, routes: &[(Route, Place)]) {
-    let mut groups: HashMap<(&str, &HostPattern, String), Vec<usize>> = HashMap::new();
+    let mut paths: HashMap<String, usize> = HashMap::new();
+    let mut groups: HashMap<(&str, &HostPattern, usize), Vec<usize>> = HashMap::with_capacity(routes.len());
     for (at, (route, place)) in routes.iter().enumerate() {
-        let path = canonical(&route.matcher.path);
+        let fresh = paths.len();
+        let path = *paths.entry(canonical(&route.matcher.path)).or_insert(fresh);
         let mut complained = false;
         for (listener, host) in route.listeners.iter().flat_map(|l| route.hosts.iter().map(move |h| (l, h))) {
-            let group = groups.entry((listener.as_str(), host, path.clone())).or_default();
+            let group = groups.entry((listener.as_str(), host, path)).or_default();
             let rivals = group.iter().filter(|other| **other != at).filter_map(|other| routes.get(*other));
             for (other, first) in rivals {
                 if !complained && tie(&other.matcher, &route.matcher) {

@@ -1,5 +1,6 @@
 //! What every section needs while it is lowered: the texts, the environment, the place for complaints.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -148,9 +149,10 @@ impl<'a> Ctx<'a> {
     }
 
     /// The text of a node with the environment filled in; complains when it is not text.
-    pub(crate) fn text(&self, node: &Node) -> Option<String> {
+    pub(crate) fn text<'n>(&self, node: &'n Node) -> Option<Cow<'n, str>> {
         match &node.value {
-            Value::Text(text) => self.expand(node, text),
+            Value::Text(text) if !text.contains('$') => Some(Cow::Borrowed(text)),
+            Value::Text(text) => self.expand(node, text).map(Cow::Owned),
             other => {
                 self.error(node.place, "wrong_kind", format!("expected text, found {}", other.describe()));
                 None

@@ -23,7 +23,7 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
     let protocol = section.read("protocol", protocol).unwrap_or_default();
     protocol_fits(section, protocol);
     let sni = sni(section, upstreams);
-    let upstream = section.read("upstream", |ctx, node| upstreams.find(ctx, node)).map(|n| UpstreamName::from(&*n));
+    let upstream = section.read("upstream", |ctx, node| upstreams.find(ctx, node)).map(UpstreamName::from);
     let absent = |key| section.get(key).is_none() && !section.was_meant(key);
     if protocol == Protocol::Tcp && absent("upstream") {
         let help = "add `upstream: NAME`".to_owned();
@@ -118,7 +118,7 @@ fn sni(section: &Section<'_>, upstreams: &names::Known<'_>) -> Vec<(HostPattern,
             let message = format!("the server name `{host}` is there twice");
             section.ctx.clash(name.place, "duplicate_key", message, before, "keep one of them");
         } else if let Some(upstream) = upstream {
-            all.push((host, UpstreamName::from(&*upstream)));
+            all.push((host, UpstreamName::from(upstream)));
         }
     }
     all
@@ -154,7 +154,7 @@ fn alpn(ctx: &Ctx<'_>, node: &Node, protocol: Protocol) -> Option<String> {
         ctx.error(node.place, "bad_value", "an ALPN protocol has 1 to 255 bytes");
         return None;
     }
-    Some(text)
+    Some(text.into_owned())
 }
 
 fn certificate(ctx: &Ctx<'_>, node: &Node) -> Option<Certificate> {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::ctx::{Ctx, is_from_environment};
 use super::{nearest, value};
@@ -13,24 +14,33 @@ const SEARCHES: u32 = 200;
 /// The declared names of one kind of thing, and which of them were used.
 pub(super) struct Known<'n> {
     noun: &'static str,
-    declared: HashMap<&'n str, (Place, Cell<bool>)>,
+    declared: HashMap<&'n str, Declared>,
     /// The same in order, made when somebody must be told them.
     sorted: OnceCell<Vec<&'n str>>,
     searches: Cell<u32>,
 }
 
+struct Declared {
+    /// Shared by all that use the name.
+    name: Arc<str>,
+    place: Place,
+    is_used: Cell<bool>,
+}
+
 impl<'n> Known<'n> {
     pub(super) fn new(noun: &'static str, names: &[(&'n Name, &'n Node)]) -> Self {
-        let declared = names.iter().map(|(name, _)| (&*name.text, (name.place, Cell::new(false)))).collect();
+        let declare =
+            |name: &Name| Declared { name: Arc::from(&*name.text), place: name.place, is_used: Cell::new(false) };
+        let declared = names.iter().map(|(name, _)| (&*name.text, declare(name))).collect();
         Self { noun, declared, sorted: OnceCell::new(), searches: Cell::new(0) }
     }
 
     /// The name a node holds; complains when it is not declared.
-    pub(super) fn find(&self, ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    pub(super) fn find(&self, ctx: &Ctx<'_>, node: &Node) -> Option<Arc<str>> {
         let name = ctx.text(node)?;
-        if let Some((_, used)) = self.declared.get(name.as_str()) {
-            used.set(true);
-            return Some(name);
+        if let Some(declared) = self.declared.get(&*name) {
+            declared.is_used.set(true);
+            return Some(Arc::clone(&declared.name));
         }
         let message = match is_from_environment(node) {
             true => format!("there is no {} of the name that `{}` stands for", self.noun, node.written()),
@@ -59,9 +69,9 @@ impl<'n> Known<'n> {
 
     /// Warns about names that nothing uses.
     pub(super) fn warn_unused(&self, ctx: &Ctx<'_>) {
-        for (name, (place, _)) in self.declared.iter().filter(|(_, (_, used))| !used.get()) {
-            let message = format!("{} `{name}` is not used", self.noun);
-            ctx.warn(*place, "unused", message, "use it in a route or listener, or remove it");
+        for declared in self.declared.values().filter(|declared| !declared.is_used.get()) {
+            let message = format!("{} `{}` is not used", self.noun, declared.name);
+            ctx.warn(declared.place, "unused", message, "use it in a route or listener, or remove it");
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn log(section: &Section<'_>) -> Log {
 }
 
 fn access(section: &Section<'_>) -> AccessLog {
-    let output = |ctx: &Ctx<'_>, node: &Node| match ctx.text(node)?.as_str() {
+    let output = |ctx: &Ctx<'_>, node: &Node| match &*ctx.text(node)? {
         "stdout" => Some(LogOutput::Stdout),
         "off" => Some(LogOutput::Off),
         _ => value::output(ctx, node).map(LogOutput::File),

@@ -57,7 +57,7 @@ pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Rou
         hosts: if hosts.is_empty() { vec![HostPattern::Any] } else { hosts },
         matcher: section.sub("match", &keys::MATCH).map(|s| matcher(&s)).unwrap_or_default(),
         middlewares,
-        upstream: upstream.map(|n| UpstreamName::from(&*n)),
+        upstream: upstream.map(UpstreamName::from),
         timeouts: section.sub("timeouts", &keys::ROUTE_TIMEOUTS).map(|s| timeouts(&s)).unwrap_or_default(),
         retry: section.sub("retry", &keys::RETRY).map(|s| retry(&s)).unwrap_or_default(),
     }
@@ -83,7 +83,7 @@ fn one(ctx: &Ctx<'_>, node: &Node, route: &str, names: &Names<'_>) -> Option<Arc
         return middleware::middleware(ctx, node, Err(route)).map(Arc::new);
     }
     let name = names.middleware_names.find(ctx, node)?;
-    names.middlewares.get(name.as_str()).cloned()
+    names.middlewares.get(&*name).cloned()
 }
 
 fn listeners(section: &Section<'_>, names: &Names<'_>) -> Vec<ListenerName> {
@@ -104,7 +104,7 @@ fn listeners(section: &Section<'_>, names: &Names<'_>) -> Vec<ListenerName> {
                 "routes are for http listeners; a tcp one has `upstream`, a tls_passthrough one `sni`".to_owned();
             ctx.error_help(node.place, "wrong_protocol", format!("listener `{name}` does not speak HTTP"), help);
         }
-        Some(ListenerName::from(&*name))
+        Some(ListenerName::from(name))
     });
     all.sort();
     all

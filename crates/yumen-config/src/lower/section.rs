@@ -22,25 +22,25 @@ pub(super) struct Section<'s> {
 impl<'s> Section<'s> {
     /// Opens a node as a section: complains about keys that are unknown or there twice.
     pub(super) fn open(ctx: &'s Ctx<'s>, node: &'s Node, table: &'static Table) -> Option<Self> {
-        let all = map(ctx, node)?;
-        let mut entries = Vec::with_capacity(all.len());
+        let mut entries = map(ctx, node)?;
         let mut meant = Vec::new();
-        for (name, node) in all {
-            if table.keys.iter().any(|key| key.name == &*name.text) {
-                // Taking it for absent would turn a half-written `tls:` into plain text.
-                if matches!(node.value, Value::Null) {
-                    meant.extend(table.keys.iter().map(|key| key.name).find(|key| **key == *name.text));
-                    let help = "write a value, or remove the key to get its default".to_owned();
-                    ctx.error_help(name.place, "missing_value", format!("`{}` has no value", name.text), help);
-                } else {
-                    entries.push((name, node));
-                }
-                continue;
+        entries.retain(|(name, node)| {
+            let Some(key) = table.keys.iter().find(|key| key.name == &*name.text) else {
+                meant.extend(nearest::word(&name.text, table.keys.iter().map(|key| key.name)));
+                let help = nearest::among(&name.text, table.keys.iter().map(|key| key.name));
+                let message = format!("unknown key `{}` in {}", name.text, table.name);
+                ctx.error_help(name.place, "unknown_key", message, help);
+                return false;
+            };
+            // Taking it for absent would turn a half-written `tls:` into plain text.
+            if matches!(node.value, Value::Null) {
+                meant.push(key.name);
+                let help = "write a value, or remove the key to get its default";
+                ctx.error_help(name.place, "missing_value", format!("`{}` has no value", name.text), help);
+                return false;
             }
-            meant.extend(nearest::word(&name.text, table.keys.iter().map(|key| key.name)));
-            let help = nearest::among(&name.text, table.keys.iter().map(|key| key.name));
-            ctx.error_help(name.place, "unknown_key", format!("unknown key `{}` in {}", name.text, table.name), help);
-        }
+            true
+        });
         Some(Self { ctx, place: node.place, table, entries, meant, blank: node.is_blank() })
     }
 

@@ -13,7 +13,7 @@ use crate::yaml::{Node, Value};
 
 /// Free text: of any form, so what the environment puts into it may be a secret.
 pub(super) fn text(ctx: &Ctx<'_>, node: &Node) -> Option<Text> {
-    ctx.text(node).map(|text| free(node, text))
+    ctx.text(node).map(|text| free(node, text.into_owned()))
 }
 
 /// Free text that was read already.
@@ -345,7 +345,7 @@ pub(super) fn regex(ctx: &Ctx<'_>, node: &Node) -> Option<Text> {
     let text = ctx.text(node)?;
     // Tighter than the default bounds the data path compiles with, so what passes here compiles there.
     match regex::RegexBuilder::new(&text).size_limit(1 << 20).nest_limit(64).build() {
-        Ok(_) => Some(free(node, text)),
+        Ok(_) => Some(free(node, text.into_owned())),
         Err(e) => {
             let said = e.to_string();
             let why = said.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
@@ -363,7 +363,7 @@ pub(super) fn secret(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
         return Some(Secret::File(ctx.name_file(node.place, path)));
     }
     let text = ctx.text(node)?;
-    Some(Secret::Literal(text.into_boxed_str()))
+    Some(Secret::Literal(text.into_owned().into_boxed_str()))
 }
 
 /// A line of an htpasswd file; a password that is not hashed is refused, since it would never match.

@@ -25,7 +25,13 @@ pub(crate) fn parse(file: u32, text: &str) -> Result<Option<Rc<Node>>, Broken> {
     if let Some(broken) = control(file, text) {
         return Err(broken);
     }
-    let mut tree = Tree { parser: Parser::new_from_str(text), file, anchors: HashMap::new() };
+    let mut tree = Tree {
+        parser: Parser::new_from_str(text),
+        file,
+        anchors: HashMap::new(),
+        items: Vec::new(),
+        entries: Vec::new(),
+    };
     let mut root = None;
     loop {
         let (event, span) = tree.next()?;
@@ -82,7 +88,7 @@ const HELP: &[(&str, &str)] = &[
 ];
 
 /// The entries of a mapping in their order.
-type Entries = Vec<(Name, Rc<Node>)>;
+type Entries = Box<[(Name, Rc<Node>)]>;
 
 fn narrow(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
@@ -96,6 +102,10 @@ struct Tree<'t> {
     parser: Parser<'t, StrInput<'t>>,
     file: u32,
     anchors: HashMap<usize, Rc<Node>>,
+    /// What the lists and maps that are still open hold so far, the inner ones last. Each takes its own when it ends, so
+    /// it is allocated once and in its right size.
+    items: Vec<Rc<Node>>,
+    entries: Vec<(Name, Rc<Node>)>,
 }
 
 impl<'t> Tree<'t> {
@@ -157,11 +167,11 @@ impl<'t> Tree<'t> {
             }
             Event::SequenceStart(anchor, _) => {
                 let (items, size) = self.list(depth)?;
-                (anchor, Value::List(items.into()), size)
+                (anchor, Value::List(items), size)
             }
             Event::MappingStart(anchor, _) => {
                 let (entries, size) = self.map(depth)?;
-                (anchor, Value::Map(entries.into()), size)
+                (anchor, Value::Map(entries), size)
             }
             _ => return Err(self.broken(span, "the text ends within a value")),
         };
@@ -175,27 +185,27 @@ impl<'t> Tree<'t> {
         Ok(node)
     }
 
-    fn list(&mut self, depth: usize) -> Result<(Vec<Rc<Node>>, u32), Broken> {
-        let mut items = Vec::new();
+    fn list(&mut self, depth: usize) -> Result<(Box<[Rc<Node>]>, u32), Broken> {
+        let start = self.items.len();
         let mut size = 1_u32;
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::SequenceEnd) {
-                return Ok((items, size));
+                return Ok((self.items.drain(start..).collect(), size));
             }
             let item = self.node(event, span, depth + 1)?;
             size = size.saturating_add(item.size);
-            items.push(item);
+            self.items.push(item);
         }
     }
 
     fn map(&mut self, depth: usize) -> Result<(Entries, u32), Broken> {
-        let mut entries = Vec::new();
+        let start = self.entries.len();
         let mut size = 1_u32;
         loop {
             let (event, span) = self.next()?;
             let text = match event {
-                Event::MappingEnd => return Ok((entries, size)),
+                Event::MappingEnd => return Ok((self.entries.drain(start..).collect(), size)),
                 Event::Scalar(text, ..) => boxed(text),
                 _ => return Err(self.broken(span, "a key must be plain text")),
             };
@@ -207,7 +217,7 @@ impl<'t> Tree<'t> {
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
             size = size.saturating_add(value.size);
-            entries.push((name, value));
+            self.entries.push((name, value));
         }
     }
 }
