@@ -87,6 +87,8 @@ const HELP: &[(&str, &str)] = &[
     ("simple key", "a key needs a `:` with a space after it"),
 ];
 
+/// The items of a sequence.
+type Items = Box<[Rc<Node>]>;
 /// The entries of a mapping in their order.
 type Entries = Box<[(Name, Rc<Node>)]>;
 
@@ -185,7 +187,7 @@ impl<'t> Tree<'t> {
         Ok(node)
     }
 
-    fn list(&mut self, depth: usize) -> Result<(Box<[Rc<Node>]>, u32), Broken> {
+    fn list(&mut self, depth: usize) -> Result<(Items, u32), Broken> {
         let start = self.items.len();
         let mut size = 1_u32;
         loop {
