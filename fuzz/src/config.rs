@@ -1,10 +1,10 @@
 //! What must hold of the reading of a configuration whatever the text.
 //!
 //! It ends, with a configuration or with complaints that can be shown; the same text means the same twice; and what a
-//! variable of the environment holds is in no complaint. A configuration is not written back by any part of Yumen, so
-//! there is nothing to read again; instead the text is read with other line ends and a comment, which mean nothing.
+//! variable of the environment holds is in no complaint. What is written out again reads the same, unless something in it is
+//! masked; and so does the text with other line ends and a comment, which mean nothing.
 
-use yumen_config::{Diagnostic, Loaded, diff, parse_str, render, to_json};
+use yumen_config::{Diagnostic, Loaded, diff, parse_str, render, show, to_json};
 
 /// What every variable holds: of no form that any key but free text takes, so it must never be shown.
 const HELD: &str = "s3cr3t <held> \u{fc}";
@@ -24,6 +24,13 @@ pub fn config(data: &[u8]) {
             judge(&text, &first.warnings);
             assert!(!format!("{:?}", first.config.middlewares).contains("<held>"), "a variable in Debug");
             assert!(first.warnings.iter().all(|d| !d.is_error()));
+            let written = show(&first.config).to_string();
+            if !written.contains("***") {
+                match read(&written.replace('$', "$$")) {
+                    Ok(again) => assert_eq!(first.config, again.config, "written out: {written}"),
+                    Err(found) => panic!("what is written out is refused: {written}\n{}", render(&found)),
+                }
+            }
         }
         (Err(first), Err(again)) => {
             assert_eq!(*first, again);
