@@ -420,3 +420,20 @@ async fn measure_idle_tls_connections() {
         assert!(each < 2 * 24 * 1024, "{each}");
     }
 }
+
+#[test]
+fn client_settings_are_the_same_while_their_files_are() {
+    let authority = Authority::new();
+    let mut options =
+        ClientTlsOptions { certificate: Some(authority.issue("own", &["own.test"])), ..authority.client() };
+    let first = client(&options);
+    assert!(first == client(&options));
+    authority.issue("own", &["own.test"]);
+    assert!(first != client(&options), "another certificate in the same file");
+    options.certificate = None;
+    let second = client(&options);
+    std::fs::copy(Authority::new().path("ca.pem"), authority.path("ca.pem")).unwrap();
+    assert!(second != client(&options), "another authority in the same file");
+    options.server_name = Some("other.test".to_owned());
+    assert!(client(&options) != second);
+}

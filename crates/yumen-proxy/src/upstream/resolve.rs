@@ -115,3 +115,41 @@ async fn run(upstream: Weak<Upstream>, mut wait: Duration, resolver: Arc<Resolve
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn section(weight: u32, tls: bool) -> config::Upstream {
+        let text = format!(
+            "listeners: {{l: {{bind: \":1\", protocol: tcp, upstream: u}}}}\n\
+             upstreams: {{u: {{endpoints: [{{address: \"{}127.0.0.1:9\", weight: {weight}}}]}}}}\n",
+            if tls { "https://" } else { "" }
+        );
+        let loaded = yumen_config::parse_str("test", &text, &|_| None).unwrap();
+        config::Upstream::clone(loaded.config.upstreams.values().next().unwrap())
+    }
+
+    fn made(of: &config::Upstream, before: &[Arc<Endpoint>], anew: bool, registry: &Registry) -> Arc<Endpoint> {
+        let all = endpoints(of, &[(0, "127.0.0.1:9".parse().unwrap())], (before, anew), registry);
+        all.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn endpoint_is_the_same_one_while_nothing_about_its_connections_changed() {
+        let registry = Registry::new(1);
+        let old = made(&section(1, false), &[], false, &registry);
+        old.judge(false);
+        let before = [Arc::clone(&old)];
+        assert!(Arc::ptr_eq(&old, &made(&section(1, false), &before, false, &registry)));
+        // What is known of its health holds for the same address, and connections of old do not.
+        for new in [
+            made(&section(1, false), &before, true, &registry),
+            made(&section(2, false), &before, false, &registry),
+            made(&section(1, true), &before, false, &registry),
+        ] {
+            assert!(new.id != old.id && !new.is_healthy());
+        }
+    }
+}
