@@ -101,10 +101,10 @@ fn explain(e: &rustls::Error) -> String {
     match e {
         E::InvalidCertificate(C::NotValidForNameContext { presented, .. }) => {
             let names = if presented.is_empty() { "no name at all".to_owned() } else { presented.join(", ") };
-            format!("its certificate is for {names}; ask for one of these by `server_name` or correct the certificate")
+            format!("its certificate is for {names}; ask for one of these by `tls.sni` or correct the certificate")
         }
         E::InvalidCertificate(C::NotValidForName) => {
-            "its certificate is for another name; set `server_name` or correct the certificate".to_owned()
+            "its certificate is for another name; set `tls.sni` or correct the certificate".to_owned()
         }
         E::InvalidCertificate(C::ExpiredContext { not_after, .. }) => {
             format!(
@@ -123,7 +123,7 @@ fn explain(e: &rustls::Error) -> String {
         }
         // A bad signature is what an authority looks like that kept its name and changed its key.
         E::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => {
-            "its certificate is signed by an authority we do not know; name that authority's certificate in `ca_file`"
+            "its certificate is signed by an authority we do not know; name that authority's certificate in `tls.ca`"
                 .to_owned()
         }
         E::InvalidCertificate(C::Other(other)) => format!("its certificate is refused: {other}"),

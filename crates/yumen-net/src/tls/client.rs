@@ -114,7 +114,7 @@ fn verifier(
         Roots::System => {
             let system = rustls_platform_verifier::Verifier::new(provider()).map_err(|e| {
                 TlsError::Setup(format!(
-                    "this system has no trusted certificates ({e}); install them (package ca-certificates) or name a `ca_file`"
+                    "this system has no trusted certificates ({e}); install them (package ca-certificates) or name `tls.ca`"
                 ))
             })?;
             Ok(Arc::new(system))
@@ -143,7 +143,7 @@ pub async fn connect(tls: &ClientTls, host: &str, tcp: TcpStream) -> Result<(Tra
     let name = tls.server_name.as_deref().unwrap_or(host);
     let fail = |cause: String| TlsError::Endpoint { name: name.to_owned(), cause };
     let server_name = ServerName::try_from(name.to_owned())
-        .map_err(|_| fail("this is neither a DNS name nor an IP address; set `server_name`".to_owned()))?;
+        .map_err(|_| fail("this is neither a DNS name nor an IP address; set `tls.sni`".to_owned()))?;
     let connector = TlsConnector::from(Arc::clone(&tls.config));
     let connected = connector.connect_with(server_name, tcp, |c| c.set_buffer_limit(Some(BUFFER_LIMIT))).await;
     let stream = connected.map_err(|e| match rustls_cause(&e) {

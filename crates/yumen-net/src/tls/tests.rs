@@ -202,8 +202,8 @@ async fn refusals_of_endpoints_say_why_and_what_to_do() {
         ("x.y.b.example", &["endpoint x.y.b.example", "*.b.example", "server_name"]),
         ("b.example", &["endpoint b.example", "*.b.example", "server_name"]),
         ("old.example", &["expired on 2020-02-29", "renew"]),
-        ("o.example", &["authority we do not know", "ca_file"]),
-        ("s.example", &["ca_file"]),
+        ("o.example", &["authority we do not know", "tls.ca"]),
+        ("s.example", &["tls.ca"]),
         ("no name", &["neither a DNS name nor an IP address"]),
     ] {
         let text = handshake(&server, &client(&ca.client()), name).await.0.unwrap_err().to_string();

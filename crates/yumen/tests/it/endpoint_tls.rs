@@ -56,8 +56,8 @@ fn endpoint_is_verified_against_the_given_authority_and_name() {
         let line = site.wait_access(|l| l["detail"].as_str().is_some_and(|d| d.contains(part)));
         assert_eq!((&line["reason"], &line["side"]), (&"tls_to_endpoint_failed".into(), &"upstream".into()), "{line}");
     };
-    refused("sni: one.test, ca: other.pem", "authority");
-    refused("sni: three.test, ca: ca.pem", "three.test");
+    refused("sni: one.test, ca: other.pem", "`tls.ca`");
+    refused("sni: three.test, ca: ca.pem", "`tls.sni`");
     refused("ca: ca.pem", "127.0.0.1");
     refused("sni: one.test", "authority");
     site.change(&config(&nginx, "sni: three.test, verify: false"));
