@@ -198,9 +198,9 @@ async fn refusals_of_endpoints_say_why_and_what_to_do() {
     ];
     let server = ServerTls::build(&ServerTlsOptions::default(), set(certificates, Some(0))).unwrap();
     for (name, words) in [
-        ("c.example", &["endpoint c.example", "a.example", "*.b.example", "server_name"][..]),
-        ("x.y.b.example", &["endpoint x.y.b.example", "*.b.example", "server_name"]),
-        ("b.example", &["endpoint b.example", "*.b.example", "server_name"]),
+        ("c.example", &["endpoint c.example", "a.example", "*.b.example", "tls.sni"][..]),
+        ("x.y.b.example", &["endpoint x.y.b.example", "*.b.example", "tls.sni"]),
+        ("b.example", &["endpoint b.example", "*.b.example", "tls.sni"]),
         ("old.example", &["expired on 2020-02-29", "renew"]),
         ("o.example", &["authority we do not know", "tls.ca"]),
         ("s.example", &["tls.ca"]),
