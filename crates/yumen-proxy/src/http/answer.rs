@@ -44,7 +44,8 @@ pub(super) async fn write(
     encode_head(out.text(), &response, &manner, (length, bodiless, chunked, close));
     let result = match body {
         _ if bodiless => flush(link, &mut out, manner.now + manner.write_idle).await,
-        Body::Stream(_) => copy(link, &mut out, &mut body, (chunked, manner.write_idle), exchange).await,
+        // Boxed: the room for relaying a stream should not burden the many answers that are at hand.
+        Body::Stream(_) => Box::pin(copy(link, &mut out, &mut body, (chunked, manner.write_idle), exchange)).await,
         Body::Empty => flush(link, &mut out, manner.now + manner.write_idle).await,
         Body::Full(data) => {
             exchange.bytes_out += data.len() as u64;
@@ -91,8 +92,13 @@ async fn copy(
             return Ok(());
         }
         // What is at hand shares a write with what waits; when nothing is, what waits leaves at once (events, long
-        // polls).
-        let part = match futures_now(body).await {
+        // polls). Content of a known length is usually right behind: it gets one turn of the loop to arrive.
+        let mut part = at_hand(body).await;
+        if part.is_none() && !chunked && !out.is_empty() {
+            rt::yield_now().await;
+            part = at_hand(body).await;
+        }
+        let part = match part {
             Some(part) => part,
             None => {
                 flush(link, out, rt::now() + write_idle).await?;
@@ -164,7 +170,7 @@ async fn convey(link: &Shared, body: &mut Body, write_idle: Duration, exchange: 
 }
 
 /// The next part if it is there already; the outer `None` means it is not.
-async fn futures_now(body: &mut Body) -> Option<Option<Result<Frame, Error>>> {
+async fn at_hand(body: &mut Body) -> Option<Option<Result<Frame, Error>>> {
     std::future::poll_fn(|cx| match body.poll_frame(cx) {
         Poll::Ready(part) => Poll::Ready(Some(part)),
         Poll::Pending => Poll::Ready(None),
