@@ -138,6 +138,19 @@ where
     Task { join: tokio::spawn(future) }
 }
 
+/// Runs what computes for long on a thread of its own, so that the worker goes on meanwhile. A worker has few such threads;
+/// what finds none free waits, so the caller bounds how much it asks for.
+///
+/// # Panics
+/// When the calling thread has no runtime: a fault in the program.
+pub fn compute<F, T>(work: F) -> Task<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Task { join: tokio::task::spawn_blocking(work) }
+}
+
 /// A timer that is re-armed for every request of a connection at the price of a store.
 ///
 /// The timer of the runtime behind it is made when a deadline is first waited for, and moved only when it fires too early

@@ -2,24 +2,33 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 use yumen_config::config::Secret;
-use yumen_core::{Answer, Error, Exchange, Middleware, Next, Request, Response, Side, Stage};
+use yumen_core::{Answer, Error, Exchange, Middleware, Next, Reason, Request, Response, Side, Stage};
+use yumen_net::rt;
 use yumen_telemetry::reasons;
 
 /// How many passwords that were found right are remembered: a hash is made to be slow, and browsers send the password with
 /// every request. What is remembered is a digest under a key of this process, never the password.
 const REMEMBERED: usize = 1024;
+/// How many passwords may wait to be checked. Each costs tens of milliseconds of a processor, so a longer queue would only
+/// be a longer wait, and a way to use up memory.
+const WAITING: usize = 256;
+/// What is compared with when nobody of that name exists: it must cost as much as a wrong password, or absence could be timed.
+const NOBODY: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
 
 pub(super) struct BasicAuth {
-    users: HashMap<String, String>,
+    users: HashMap<String, Arc<str>>,
     challenge: String,
     salt: [u8; 32],
-    right: Mutex<Vec<[u8; 32]>>,
+    right: Mutex<FxHashSet<[u8; 32]>>,
+    waiting: AtomicUsize,
 }
 
 impl BasicAuth {
@@ -44,33 +53,77 @@ impl BasicAuth {
             if !hash.starts_with("$2") && !hash.starts_with("$argon2") {
                 return Err(format!("the password of {name} is not hashed by bcrypt or argon2; use htpasswd -B"));
             }
-            table.insert(name.to_owned(), hash.to_owned());
+            table.insert(name.to_owned(), Arc::from(hash));
         }
         let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", realm.replace(['"', '\\'], ""));
-        Ok(Self { users: table, challenge, salt: rand::random(), right: Mutex::default() })
+        Ok(Self {
+            users: table,
+            challenge,
+            salt: rand::random(),
+            right: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+        })
     }
 
     fn digest(&self, credentials: &str) -> [u8; 32] {
         Sha256::new().chain_update(self.salt).chain_update(credentials).finalize().into()
     }
 
-    fn is_right(&self, credentials: &str) -> bool {
-        let digest = self.digest(credentials);
-        if self.right.lock().is_ok_and(|right| right.contains(&digest)) {
-            return true;
+    fn remembers(&self, digest: &[u8; 32]) -> bool {
+        self.right.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
+
+    fn remember(&self, digest: [u8; 32]) {
+        let mut remembered = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
         }
-        let Some((name, password)) = credentials.split_once(':') else { return false };
-        // An unknown name costs as much as a wrong password, or its absence could be timed.
-        let known = self.users.get(name);
-        let hash = known.map_or("$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy", String::as_str);
-        let right = verify(password, hash) && known.is_some();
-        if right && let Ok(mut remembered) = self.right.lock() {
-            if remembered.len() >= REMEMBERED {
-                remembered.clear();
-            }
-            remembered.push(digest);
+        remembered.insert(digest);
+    }
+
+    /// Whether a password is right, found out on a thread of its own: a hash is made to be slow, and everybody else on this
+    /// worker would wait for it.
+    async fn check(&self, credentials: &str) -> Result<bool, Error> {
+        let Some((name, password)) = credentials.split_once(':') else { return Ok(false) };
+        let _place = Place::take(&self.waiting)?;
+        let known = self.users.get(name).cloned();
+        let (is_known, password) = (known.is_some(), password.to_owned());
+        let hash = known.unwrap_or_else(|| Arc::from(NOBODY));
+        // A check that panicked has not found the password right.
+        let right = rt::compute(move || verify(&password, &hash)).await.unwrap_or(false);
+        Ok(right && is_known)
+    }
+
+    fn admit<'a>(exchange: &'a mut Exchange, mut request: Request, next: Next<'a>, given: &str) -> Answer<'a> {
+        exchange.user = given.split_once(':').map(|(name, _)| name.into());
+        request.fields.remove("authorization");
+        next.run(exchange, request)
+    }
+
+    fn challenge(&self, exchange: &mut Exchange, reason: Reason) -> Response {
+        exchange.failed(&Error::new(Side::Client, Stage::Middleware, reason));
+        let mut response = Response::text(401, "text/plain; charset=utf-8", "401 Unauthorized\n");
+        response.fields.add("WWW-Authenticate", self.challenge.as_bytes());
+        response
+    }
+}
+
+/// A place in the queue of passwords to be checked.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Result<Self, Error> {
+        let place = Self(waiting);
+        if waiting.fetch_add(1, Relaxed) < WAITING {
+            return Ok(place);
         }
-        right
+        Err(Error::new(Side::Us, Stage::Middleware, reasons::AUTH_BUSY))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -93,19 +146,20 @@ fn credentials(request: &Request) -> Option<String> {
 }
 
 impl Middleware for BasicAuth {
-    fn handle<'a>(&'a self, exchange: &'a mut Exchange, mut request: Request, next: Next<'a>) -> Answer<'a> {
+    fn handle<'a>(&'a self, exchange: &'a mut Exchange, request: Request, next: Next<'a>) -> Answer<'a> {
         let given = credentials(&request);
-        let right = given.as_deref().is_some_and(|c| self.is_right(c));
-        if right {
-            let name = given.as_deref().and_then(|c| c.split_once(':')).map(|(name, _)| name.into());
-            exchange.user = name;
-            request.fields.remove("authorization");
-            return next.run(exchange, request);
-        }
-        let reason = if given.is_some() { reasons::AUTH_FAILED } else { reasons::AUTH_REQUIRED };
-        exchange.failed(&Error::new(Side::Client, Stage::Middleware, reason));
-        let mut response = Response::text(401, "text/plain; charset=utf-8", "401 Unauthorized\n");
-        response.fields.add("WWW-Authenticate", self.challenge.as_bytes());
-        Box::pin(async { Ok(response) })
+        let digest = given.as_deref().map(|given| self.digest(given));
+        Box::pin(async move {
+            let (Some(given), Some(digest)) = (given, digest) else {
+                return Ok(self.challenge(exchange, reasons::AUTH_REQUIRED));
+            };
+            if !self.remembers(&digest) {
+                if !self.check(&given).await? {
+                    return Ok(self.challenge(exchange, reasons::AUTH_FAILED));
+                }
+                self.remember(digest);
+            }
+            Self::admit(exchange, request, next, &given).await
+        })
     }
 }

@@ -88,6 +88,10 @@ super::declare! {
         "the credentials were wrong",
         "unknown user, wrong password, or somebody guessing",
         "correct the client's credentials or the user file";
+    AUTH_BUSY = "auth_busy" Us Middleware 503
+        "too many passwords wait to be checked",
+        "somebody guessing passwords in bulk, or hashes that cost too much for this machine",
+        "limit who may ask with an ip middleware, or lower the cost of the hashes";
     BODY_TOO_LARGE = "body_too_large" Client Middleware 413
         "the request's content is larger than the route allows",
         "an upload beyond the body limit",

@@ -212,6 +212,28 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 #[test]
+fn a_password_that_is_slow_to_check_keeps_nobody_else_waiting() {
+    let origin = Origin::named("one");
+    let costly = BCRYPT.replace("$05$", "$15$");
+    let routes = format!(
+        "runtime: {{ workers: 1 }}\nroutes:\n  \
+         locked: {{ match: {{ path: /locked }}, upstream: up, \
+         middlewares: [basic_auth: {{ users: [\"${{COSTLY:-{costly}}}\"], realm: r }}] }}\n  \
+         open: {{ upstream: up }}\n"
+    );
+    let site = site(&origin, &routes);
+    let mut guess = Client::connect(site.addr("web"));
+    guess.ask("GET", "/locked", &basic("ada", "guess"));
+    // The one worker answers others while the check, which takes seconds, goes on.
+    for _ in 0..3 {
+        assert_eq!(get(site.addr("web"), "/").status, 200);
+    }
+    guess.stream().set_nonblocking(true).unwrap();
+    let early = guess.stream().peek(&mut [0]).map_err(|e| e.kind());
+    assert_eq!(early, Err(std::io::ErrorKind::WouldBlock), "the check was over before the others were answered");
+}
+
+#[test]
 fn passwords_are_checked_and_never_shown() {
     let origin = Origin::named("one");
     let folder = tempfile::tempdir().unwrap();
