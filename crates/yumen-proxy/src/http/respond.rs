@@ -11,7 +11,12 @@ pub(crate) fn answer(error: &Error) -> Response {
         Some(entry) if error.side() == Side::Upstream && entry.side == Side::Client => 502,
         entry => entry.and_then(|entry| entry.status).unwrap_or(500),
     };
-    plain(status, code)
+    let mut response = plain(status, code);
+    if status == 405 {
+        // CONNECT, whose target is a host and a port of which we serve no method: RFC 9110 sections 10.2.1 and 15.5.6.
+        response.fields.add("Allow", b"");
+    }
+    response
 }
 
 /// A short text answer of ours.
