@@ -131,7 +131,12 @@ fn request_of(ask: &ExplainRequest) -> Result<(Request, u16), String> {
         _ => default,
     };
     let mut fields = Fields::new();
-    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+    let target = match target {
+        // RFC 9110 section 4.2.3.
+        "" if ask.method == "OPTIONS" => "*".to_owned(),
+        path if path.starts_with('/') => path.to_owned(),
+        query => format!("/{query}"),
+    };
     let target = fields.intern(target.as_bytes());
     let authority = fields.intern(authority.as_bytes());
     for (name, value) in &ask.fields {

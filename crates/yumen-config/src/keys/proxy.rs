@@ -166,7 +166,12 @@ pub(crate) static PATH: Table = Table {
     doc: "A pattern for a path; exactly one of these.",
     keys: &[
         key("exact", Kind::Text, "", "This path."),
-        key("prefix", Kind::Text, "", "This path and all below it, by whole segments."),
+        key(
+            "prefix",
+            Kind::Text,
+            "",
+            "This path and all below it, by whole segments; `/` takes everything, `OPTIONS *` included.",
+        ),
         key("template", Kind::Text, "", "Segments, `{name}` for any one, a last `{name...}` for the rest."),
         key("regex", Kind::Regex, "", "A regular expression; it matches anywhere unless it is anchored."),
     ],

@@ -16,7 +16,7 @@ use yumen_telemetry::{reasons, trace};
 use super::answer::{self, Manner};
 use super::content::{ClientContent, Patience, Progress};
 use super::request::Received;
-use super::{Cut, Shared, headers, respond, upgrade};
+use super::{Cut, Shared, headers, hops, respond, upgrade};
 use crate::middleware::NoUpstream;
 use crate::route::Route;
 use crate::snapshot::Listener;
@@ -256,9 +256,12 @@ async fn dispatch(
     worker: &Rc<Worker>,
     (link, listener): (&Shared, &Listener),
     exchange: &mut Exchange,
-    request: Request,
+    mut request: Request,
     (progress, cut): (&Progress, &mut Cut<'_>),
 ) -> Result<Response, Error> {
+    if let Some(last) = hops::count(&mut request)? {
+        return Ok(last);
+    }
     let Some(route) = listener.table.find(&request, exchange.client) else {
         let error = Error::new(Side::Client, Stage::Route, reasons::NO_ROUTE);
         exchange.failed(&error);

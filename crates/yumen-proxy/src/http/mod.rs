@@ -9,6 +9,7 @@ mod answer;
 mod content;
 mod respond;
 mod headers;
+mod hops;
 mod request;
 
 use std::cell::RefCell;

@@ -21,7 +21,7 @@ impl Received {
         fields.reset(block, head.fields.len());
         fields.extend_spans(head.fields.iter().map(|field| (span(field.name), span(field.value))));
         let target = match head.path.is_empty() {
-            true => fields.intern(if head.target_form == TargetForm::Authority { b"" } else { b"/" }),
+            true => fields.intern(empty_path(head, block)),
             false => span(head.path),
         };
         let method = Method::from_token(head.method.of(block));
@@ -40,5 +40,14 @@ impl Received {
             form: head.target_form,
             connection_options: head.connection_options,
         })
+    }
+}
+
+/// What a target without a path asks for: the root, or with OPTIONS the server as a whole (RFC 9110 section 4.2.3).
+fn empty_path(head: &RequestHead, block: &[u8]) -> &'static [u8] {
+    match head.target_form {
+        TargetForm::Authority => b"",
+        _ if head.method.of(block) == b"OPTIONS" => b"*",
+        _ => b"/",
     }
 }

@@ -51,7 +51,11 @@ impl Middleware for StripPrefix {
 }
 
 /// A path begins with a slash and holds nothing that would end it or the request line, whatever an expression made of it.
+/// The `*` of `OPTIONS *` is no path and stays.
 fn set(request: &mut Request, path: &str) {
+    if request.path() == "*" {
+        return;
+    }
     let mut clean = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
         clean.push('/');

@@ -33,7 +33,8 @@ impl Middleware for Redirect {
             .to
             .replace("{scheme}", request.scheme.as_str())
             .replace("{host}", request.host())
-            .replace("{path}", request.path())
+            // `OPTIONS *` is written as a URL without a path (RFC 9112 section 3.2.4).
+            .replace("{path}", request.path().trim_start_matches('*'))
             .replace("{query}", &query);
         let mut response = Response::new(self.status);
         response.fields.add("Location", location.as_bytes());

@@ -1,8 +1,9 @@
 //! Paths of one host: which routes may take a path, most specific first.
 //!
 //! The order is: exact, then template (segment by segment from the left, text before `{name}` before `{name...}`), then
-//! regex (in the order of their adding), then prefix (the longest first). A prefix matches whole segments: `/v1` takes `/v1` and `/v1/x`, not `/v10`. None of
-//! the lookups depends on the number of routes, except that regexes are tried one by one.
+//! regex (in the order of their adding), then prefix (the longest first). A prefix matches whole segments: `/v1` takes
+//! `/v1` and `/v1/x`, not `/v10`. None of the lookups depends on the number of routes, except that regexes are tried one
+//! by one. The `*` of `OPTIONS *` is no path: only the prefix of everything takes it.
 
 use regex::Regex;
 use rustc_hash::FxHashMap;
@@ -84,6 +85,9 @@ impl<T: Copy> Paths<T> {
     /// Offers candidates, most specific first, until `accept` takes one.
     pub(crate) fn find(&self, path: &str, accept: &mut dyn FnMut(T) -> bool) -> Option<T> {
         let mut offer = |all: &[T]| all.iter().copied().find(|to| accept(*to));
+        if path == "*" {
+            return self.prefix.get("").and_then(|all| offer(all));
+        }
         if let Some(found) = self.exact.get(path).and_then(|all| offer(all)) {
             return Some(found);
         }
@@ -193,10 +197,21 @@ mod tests {
             ("/files/", "root"),
             ("/img/12.png", "image"),
             ("/img/x.png", "root"),
-            ("*", "none"),
+            ("*", "root"),
         ] {
             assert_eq!(paths().find(path, &mut |_| true).unwrap_or("none"), to, "{path}");
         }
+    }
+
+    #[test]
+    fn asterisk_is_taken_by_the_prefix_of_everything_only() {
+        let mut p = Paths::default();
+        p.add(&template("/{name}"), "template");
+        p.add(&Pattern::Regex(Regex::new(".*").unwrap()), "regex");
+        p.add(&prefix("/v1"), "v1");
+        assert_eq!(p.find("*", &mut |_| true), None);
+        p.add(&prefix("/"), "root");
+        assert_eq!(p.find("*", &mut |_| true), Some("root"));
     }
 
     #[test]

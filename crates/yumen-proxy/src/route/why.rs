@@ -156,6 +156,8 @@ fn host_fault(route: &config::Route, host: &str) -> Option<String> {
 /// Why a pattern does not take a path.
 fn path_fault(pattern: &PathMatch, path: &str) -> Option<String> {
     match pattern {
+        PathMatch::Prefix(text) if path == "*" && **text == *"/" => None,
+        _ if path == "*" => Some("`OPTIONS *` is for the server as a whole: only the prefix / takes it".to_owned()),
         PathMatch::Exact(text) if **text == *path => None,
         PathMatch::Exact(text) => Some(match () {
             () if text.trim_end_matches('/') == path.trim_end_matches('/') => {
@@ -215,6 +217,7 @@ mod tests {
         let prefix = || PathMatch::Prefix("/a/".into());
         assert!(said(prefix(), "/a").is_none() && said(prefix(), "/a/x").is_none());
         assert!(said(prefix(), "/ab").is_some_and(|why| why.ends_with("a prefix ends where a segment does")));
+        assert!(said(PathMatch::Prefix("/".into()), "*").is_none() && said(prefix(), "*").is_some());
         let template = |path: &str| said(PathMatch::Template("/v1/{id}/x/{rest...}".into()), path);
         assert_eq!(template("/v1/7/x/y/z"), None);
         assert_eq!(template("/v1//x/y").as_deref(), Some("path /v1//x/y has nothing for `{id}`"));

@@ -59,6 +59,14 @@ super::declare! {
         "the method CONNECT is not served here",
         "a client that takes the gateway for a forward proxy, or a scanner",
         "remove the proxy setting of the client";
+    INVALID_MAX_FORWARDS = "invalid_max_forwards" Client Route 400
+        "the field Max-Forwards of a TRACE or OPTIONS request is no number, or stands there twice",
+        "a broken client, or a probe",
+        "correct the client: one field with digits only (RFC 9110 section 7.6.2)";
+    TRACE_NOT_SERVED = "trace_not_served" Client Route 501
+        "a TRACE request may go no further, and the gateway does not reflect requests",
+        "a client that traces the way of its requests with Max-Forwards, or a scanner",
+        "nothing: routes pass TRACE on to endpoints unless their methods leave it out";
     MISDIRECTED_REQUEST = "misdirected_request" Client Route 421
         "the request is for another host than the one the TLS handshake named",
         "a client that reuses a connection for a host with another certificate or other TLS settings",
@@ -175,10 +183,6 @@ super::declare! {
         "the endpoint's answer ended before all of it was sent",
         "a service that crashed while it answered, or announces a wrong Content-Length",
         "look at the service's own log; the client was not told that the answer is complete";
-    UNASKED_BYTES = "unasked_bytes" Upstream Receive 502
-        "the endpoint sent bytes that belong to no request",
-        "a service that sends more than it announced, or an answer nobody asked for",
-        "report it to the makers of the service: it can mix up the answers of different users";
     REQUEST_TIMEOUT = "request_timeout" Us Receive 504
         "the whole exchange took longer than the route allows",
         "a slow service, retries that used up the time, or a large transfer",
