@@ -4,6 +4,8 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::Met;
+
 /// What the TLS handshake with the client settled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFacts {
@@ -20,7 +22,7 @@ pub struct TlsFacts {
 }
 
 /// Facts of one accepted connection. Nothing in here belongs to a single request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Conn {
     /// A number unique within the process, for the log.
     pub id: u64,
@@ -28,8 +30,8 @@ pub struct Conn {
     pub peer: SocketAddr,
     /// The address it was accepted on.
     pub local: SocketAddr,
-    /// The listener's name.
-    pub listener: Arc<str>,
+    /// The listener it came in by.
+    pub listener: Arc<dyn Met>,
     /// The generation of the configuration it began with.
     pub generation: u64,
     /// TLS facts; `None` on a plain connection.

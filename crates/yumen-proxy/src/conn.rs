@@ -13,7 +13,7 @@ use yumen_net::rt;
 use yumen_net::tls;
 use yumen_net::transport::Transport;
 
-use crate::snapshot::Listener;
+use crate::snapshot::{Door, Listener};
 use crate::view::{Key, Worker};
 use crate::{http, l4, middleware};
 
@@ -65,7 +65,8 @@ async fn run(
     };
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let id = NEXT.fetch_add(1, Relaxed);
-    let conn = Rc::new(Conn { id, peer, local, listener: name, generation, tls });
+    let door: Arc<Door> = Arc::clone(&listener.door);
+    let conn = Rc::new(Conn { id, peer, local, listener: door, generation, tls });
     match listener.config.protocol {
         Protocol::Http => http::serve(worker, conn, transport, Arc::clone(&listener), drain).await,
         Protocol::Tcp | Protocol::TlsPassthrough => {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use yumen_config::config::{self, Config, HostPattern};
+use yumen_core::Met;
 use yumen_http1::Limits;
 use yumen_net::dial::Resolver;
 use yumen_net::rt;
@@ -101,9 +102,23 @@ pub(crate) struct Listener {
     pub(crate) table: Table,
     pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) metrics: Arc<ListenerMetrics>,
+    /// What its connections know of it.
+    pub(crate) door: Arc<Door>,
     /// Where streams go whose server name is not listed.
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) sni: Vec<(HostPattern, Arc<Upstream>)>,
+}
+
+/// A listener as its connections know it: they may outlive its tables by far, and must not keep them.
+pub(crate) struct Door {
+    name: Arc<str>,
+    pub(crate) metrics: Arc<ListenerMetrics>,
+}
+
+impl Met for Door {
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl Snapshot {
@@ -146,11 +161,13 @@ impl Snapshot {
             let tls = build_tls(section, previous, &mut pending)?;
             let find = |name: &config::UpstreamName| upstreams.get(name.as_str()).cloned();
             let limits = &section.limits;
+            let metrics = ports.registry.listener(name.as_str());
             let listener = Listener {
                 limits: Limits { request_line: limits.request_line, head: limits.head, fields: limits.fields },
                 table: Table::build(&routes, name)?,
                 tls,
-                metrics: ports.registry.listener(name.as_str()),
+                door: Arc::new(Door { name: name.arc(), metrics: Arc::clone(&metrics) }),
+                metrics,
                 upstream: section.upstream.as_ref().and_then(find),
                 sni: section.sni.iter().filter_map(|(host, name)| Some((host.clone(), find(name)?))).collect(),
                 config: Arc::clone(section),

@@ -13,7 +13,7 @@ use yumen_core::{Exchange, Observer};
 use yumen_telemetry::{AccessLog, Registry, WorkerLog};
 
 use crate::route::Route;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Door, Snapshot};
 use crate::upstream::Local;
 
 /// What every worker and the control side share.
@@ -114,6 +114,10 @@ struct Recorder {
 impl Observer for Recorder {
     fn finished(&self, exchange: &Exchange) {
         self.log.write(exchange);
+        if let Some(door) = (&*exchange.conn.listener as &dyn Any).downcast_ref::<Door>() {
+            door.metrics.bytes_in.add(self.index, exchange.bytes_in);
+            door.metrics.bytes_out.add(self.index, exchange.bytes_out);
+        }
         let Some(met) = exchange.route.as_deref() else { return };
         let Some(route) = (met as &dyn Any).downcast_ref::<Route>() else { return };
         let metrics = &route.metrics;

@@ -108,6 +108,8 @@ families! {
         "Requests or streams sent to the endpoint.";
     ENDPOINT_FAILURES = "yumen_endpoint_failures_total" Counter ["upstream" "endpoint"]
         "Requests or streams that failed through the endpoint's fault.";
+    ENDPOINT_UNASKED = "yumen_endpoint_unasked_bytes_total" Counter ["upstream" "endpoint"]
+        "Connections closed because the endpoint sent bytes on them that belong to no request: more than it announced, or an answer nobody asked for. Such a service can mix up the answers of different users.";
     ENDPOINT_ACTIVE = "yumen_endpoint_active_requests" Gauge ["upstream" "endpoint"]
         "Requests or streams the endpoint is working on now.";
 

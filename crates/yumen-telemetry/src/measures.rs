@@ -168,6 +168,8 @@ pub struct EndpointMetrics {
     pub requests: Counter,
     /// Those that failed through its fault.
     pub failures: Counter,
+    /// Connections closed because bytes came on them that belong to no request.
+    pub unasked: Counter,
     /// Requests or streams it is working on now.
     pub active: Gauge,
     pub(crate) block: Arc<Block>,
@@ -175,12 +177,13 @@ pub struct EndpointMetrics {
 
 impl EndpointMetrics {
     pub(crate) fn new(shards: usize) -> Self {
-        let mut c = Carver::new(shards, 3);
+        let mut c = Carver::new(shards, 4);
         Self {
             healthy: Level::default(),
             weight: Level::default(),
             requests: c.counter(),
             failures: c.counter(),
+            unasked: c.counter(),
             active: c.gauge(),
             block: c.block(),
         }

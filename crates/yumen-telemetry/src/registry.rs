@@ -248,6 +248,7 @@ fn render_endpoints(page: &mut Page, shown: &[((String, String), Arc<EndpointMet
     each(&c::ENDPOINT_WEIGHT, &|m| m.weight.value() as i64);
     each(&c::ENDPOINT_REQUESTS, &|m| m.requests.value() as i64);
     each(&c::ENDPOINT_FAILURES, &|m| m.failures.value() as i64);
+    each(&c::ENDPOINT_UNASKED, &|m| m.unasked.value() as i64);
     each(&c::ENDPOINT_ACTIVE, &|m| m.active.value());
 }
 

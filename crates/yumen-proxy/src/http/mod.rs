@@ -155,7 +155,7 @@ fn refresh(worker: &Worker, conn: &Conn, listener: &mut Arc<Listener>, generatio
     }
     let view = worker.view();
     *generation = view.snapshot.generation;
-    if let Some(current) = view.snapshot.listener(&conn.listener) {
+    if let Some(current) = view.snapshot.listener(conn.listener.name()) {
         *listener = current;
     }
 }

@@ -251,6 +251,9 @@ impl Call {
 
     /// Both messages are over, as far as this side can tell: the connection may serve again.
     fn finish(self, keep_alive: bool) {
+        if !self.link.ahead.is_empty() {
+            self.active.endpoint().metrics.unasked.add(self.local.index, 1);
+        }
         let clean = self.sent && self.out.is_empty() && keep_alive && self.link.ahead.is_empty() && !self.link.ended;
         let served = self.served.saturating_add(1);
         let within = self.active.endpoint().pool.max_requests.is_none_or(|max| served < max);

@@ -167,7 +167,7 @@ impl Local {
     pub(crate) fn new(index: usize) -> Self {
         Self {
             index,
-            pool: RefCell::default(),
+            pool: RefCell::new(Pool::new(index)),
             scratch: RefCell::new(Scratch {
                 input: vec![0; SCRATCH],
                 request: http1::RequestHead::default(),

@@ -18,8 +18,8 @@ pub(crate) struct Idle {
 }
 
 /// The connections at rest of one worker.
-#[derive(Default)]
 pub(crate) struct Pool {
+    worker: usize,
     shelves: FxHashMap<u64, Shelf>,
 }
 
@@ -30,12 +30,16 @@ struct Shelf {
 }
 
 impl Pool {
+    /// The empty pool of a worker.
+    pub(crate) fn new(worker: usize) -> Self {
+        Self { worker, shelves: FxHashMap::default() }
+    }
+
     /// The connection used last, if one is fit for use: the one used last is the least likely to have been closed.
     pub(crate) fn take(&mut self, endpoint: &Endpoint, now: Instant) -> Option<Idle> {
         let shelf = self.shelves.get_mut(&endpoint.id)?;
         while let Some(mut idle) = shelf.idle.pop() {
-            let fresh = now.saturating_duration_since(idle.since) < shelf.idle_timeout;
-            if fresh && idle.link.transport.check_idle() == IdleState::Quiet {
+            if is_fit(&mut idle, shelf.idle_timeout, now, (endpoint, self.worker)) {
                 return Some(idle);
             }
         }
@@ -63,14 +67,24 @@ impl Pool {
     /// Drops what is too old, closed by the endpoint, or belongs to an endpoint that is gone.
     pub(crate) fn sweep(&mut self, now: Instant) {
         self.shelves.retain(|_, shelf| {
-            if shelf.endpoint.strong_count() == 0 {
-                return false;
-            }
-            shelf.idle.retain_mut(|idle| {
-                now.saturating_duration_since(idle.since) < shelf.idle_timeout
-                    && idle.link.transport.check_idle() == IdleState::Quiet
-            });
+            let Some(endpoint) = shelf.endpoint.upgrade() else { return false };
+            shelf.idle.retain_mut(|idle| is_fit(idle, shelf.idle_timeout, now, (&endpoint, self.worker)));
             true
         });
+    }
+}
+
+/// Whether a connection may carry another exchange.
+fn is_fit(idle: &mut Idle, timeout: Duration, now: Instant, (endpoint, worker): (&Endpoint, usize)) -> bool {
+    if now.saturating_duration_since(idle.since) >= timeout {
+        return false;
+    }
+    match idle.link.transport.check_idle() {
+        IdleState::Quiet => true,
+        IdleState::UnaskedBytes => {
+            endpoint.metrics.unasked.add(worker, 1);
+            false
+        }
+        _ => false,
     }
 }

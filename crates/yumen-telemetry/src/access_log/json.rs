@@ -18,7 +18,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     out.extend_from_slice(b"{\"ts\":\"");
     timestamp(out, clock.at(record.started));
     out.push(b'"');
-    string(out, key!("listener"), &record.conn.listener);
+    string(out, key!("listener"), record.conn.listener.name());
     out.extend_from_slice(b",\"client\":\"");
     write_address(out, record.client);
     out.push(b'"');

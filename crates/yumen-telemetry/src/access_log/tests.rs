@@ -22,9 +22,17 @@ impl Observer for Deaf {
     fn finished(&self, _: &Exchange) {}
 }
 
+struct Web;
+
+impl Met for Web {
+    fn name(&self) -> &str {
+        "web"
+    }
+}
+
 fn conn(tls: Option<TlsFacts>) -> Conn {
     let address: SocketAddr = "10.1.2.3:4444".parse().unwrap();
-    Conn { id: 7, peer: address, local: address, listener: "web".into(), generation: 3, tls }
+    Conn { id: 7, peer: address, local: address, listener: Arc::new(Web), generation: 3, tls }
 }
 
 fn exchange(path: &str) -> Exchange {

@@ -21,7 +21,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     paint(out, DIM);
     timestamp(out, clock.at(record.started));
     paint(out, PLAIN);
-    word(out, b" ", &record.conn.listener);
+    word(out, b" ", record.conn.listener.name());
     out.push(b' ');
     write_address(out, record.client);
     request(out, record);

@@ -23,6 +23,8 @@ mod drain;
 #[cfg(unix)]
 mod endpoint_tls;
 #[cfg(unix)]
+mod metrics;
+#[cfg(unix)]
 mod middleware;
 #[cfg(unix)]
 mod passthrough;
