@@ -3,13 +3,12 @@
 //! The exchange tells its [`Observer`] when it is dropped, so no path through the gateway can forget the access log or
 //! the metrics.
 
-use std::any::Any;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{Conn, Error, Fields, Method, Reason, Side, Stage, Version};
+use crate::{Conn, Error, Fields, Met, Method, Reason, Side, Stage, Version};
 
 /// When the phases of an exchange ended; all are offsets from [`Exchange::started`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,13 +32,6 @@ pub struct Finished {
     pub reason: Reason,
     /// A text for the operator.
     pub detail: Box<str>,
-}
-
-/// What an exchange meets on its way: a route, an upstream, an endpoint. The log asks it for its name; the observer, which
-/// knows the types of the data path, for itself.
-pub trait Met: Any + Send + Sync {
-    /// The name in the configuration.
-    fn name(&self) -> &str;
 }
 
 /// Is told of every exchange, once, when it is over. One per worker.
