@@ -4,8 +4,10 @@
 //! offered last was refused.
 
 mod check;
+mod completions;
 mod diff;
 mod explain;
+mod man;
 mod proxy;
 mod reload;
 mod run;
@@ -52,6 +54,10 @@ enum Command {
     Reload(reload::Reload),
     /// Show what the running gateway does
     Status(status::Status),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
+    /// Write the manual pages into a directory
+    Man(man::Man),
     /// Print the version
     Version,
 }
@@ -68,6 +74,8 @@ impl Cli {
             Command::Explain(command) => command.execute(),
             Command::Reload(command) => command.execute(),
             Command::Status(command) => command.execute(),
+            Command::Completions(command) => command.execute(),
+            Command::Man(command) => command.execute(),
             Command::Version => print(&format!("yumen {}\n", env!("CARGO_PKG_VERSION"))),
         }
     }

@@ -85,3 +85,37 @@ fn sigterm_ends_the_program_cleanly() {
     let status = until("the end", || gateway.child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
 }
+
+/// The names of the commands, as the help tells them.
+fn commands() -> Vec<String> {
+    let help = text(&yumen(&["--help"]));
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    lines.map_while(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn completions_of_every_shell_know_every_command() {
+    let commands = commands();
+    assert!(commands.iter().any(|name| name == "run"), "{commands:?}");
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let output = yumen(&["completions", shell]);
+        assert!(output.status.success(), "{shell}: {}", text(&output));
+        let script = text(&output);
+        for name in &commands {
+            assert!(script.contains(name.as_str()), "{name} for {shell}");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("share/man1");
+    let output = yumen(&["man", &pages.to_string_lossy()]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(std::fs::read_to_string(pages.join("yumen.1")).unwrap().contains(".TH yumen 1"));
+    for name in commands() {
+        let page = pages.join(format!("yumen-{name}.1"));
+        assert!(std::fs::read_to_string(&page).unwrap().contains(".SH DESCRIPTION"), "{}", page.display());
+    }
+}
