@@ -98,7 +98,7 @@ impl Door {
 
     pub(crate) fn wall(&self) -> Wall {
         match &self.listen {
-            Listen::Tcp(address) => Wall::Port(address.port()),
+            Listen::Tcp(address) => Wall::Port(*address),
             Listen::Unix(_) | Listen::Pipe(_) => Wall::Local,
         }
     }

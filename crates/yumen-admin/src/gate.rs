@@ -1,6 +1,8 @@
 //! Who is let in. A page of a foreign site can make a browser of this host send requests here (DNS rebinding, cross-site
 //! requests), so a request must show that it is meant for this address and does not come from such a page.
 
+use std::net::SocketAddr;
+
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode, header};
 
@@ -10,38 +12,43 @@ use crate::answer::Refusal;
 /// What the gate must know of the door a request came through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wall {
-    /// TCP on this port. Browsers can reach it.
-    Port(u16),
+    /// TCP on this address. Browsers can reach it.
+    Port(SocketAddr),
     /// A Unix socket or a named pipe. Browsers cannot reach it, and it has no name to be checked.
     Local,
 }
 
 /// Refuses what is not meant for us or comes from a foreign page.
 pub(crate) fn admit(head: &Parts, wall: &Wall) -> Result<(), Refusal> {
-    if let Wall::Port(port) = wall {
-        check_host(head, *port)?;
+    if let Wall::Port(own) = wall {
+        check_host(head, *own)?;
     }
     check_origin(&head.headers, wall)?;
     check_site(&head.headers)
 }
 
-fn check_host(head: &Parts, port: u16) -> Result<(), Refusal> {
+fn check_host(head: &Parts, own: SocketAddr) -> Result<(), Refusal> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|h| h.to_str().ok()).unwrap_or_default();
     let authority = head.uri.authority().map_or(host, |a| a.as_str());
-    if hosts.next().is_none() && is_local(host, port) && is_local(authority, port) {
+    if hosts.next().is_none() && is_local(host, own) && is_local(authority, own) {
         return Ok(());
     }
     Err(Refusal::new(
         StatusCode::FORBIDDEN,
         "host_not_local",
         format!("the request is for the host {host:?}, which is not this admin API"),
-        format!("use http://127.0.0.1:{port} or http://localhost:{port}"),
+        format!("use http://{own} or http://localhost:{}", own.port()),
     ))
 }
 
-/// Whether `host[:port]` names this host and our port.
-fn is_local(authority: &str, port: u16) -> bool {
+/// Whether `host[:port]` names this host and our port. Of the other loopback addresses only our own will do: at the rest
+/// of them somebody else may serve pages.
+fn is_local(authority: &str, own: SocketAddr) -> bool {
+    let (port, own) = (own.port(), own.to_string());
+    if authority == own {
+        return true;
+    }
     let names = ["localhost", "127.0.0.1", "[::1]"];
     names.iter().any(|name| {
         let rest = authority.get(..name.len()).filter(|n| n.eq_ignore_ascii_case(name));
@@ -55,7 +62,7 @@ fn is_local(authority: &str, port: u16) -> bool {
 
 fn check_origin(headers: &HeaderMap, wall: &Wall) -> Result<(), Refusal> {
     let is_ours = |origin: &str| match wall {
-        Wall::Port(port) => origin.strip_prefix("http://").is_some_and(|host| is_local(host, *port)),
+        Wall::Port(own) => origin.strip_prefix("http://").is_some_and(|host| is_local(host, *own)),
         Wall::Local => false,
     };
     if headers.get_all(header::ORIGIN).iter().all(|o| o.to_str().is_ok_and(is_ours)) {
@@ -144,16 +151,28 @@ mod tests {
         admit(&request.body(()).unwrap().into_parts().0, wall).map_err(|refusal| refusal.reason)
     }
 
-    const TCP: Wall = Wall::Port(9900);
+    const fn on(last: u8, port: u16) -> Wall {
+        Wall::Port(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, last)), port))
+    }
+
+    const TCP: Wall = on(1, 9900);
 
     #[test]
     fn hosts_of_this_port_are_let_in() {
         for host in ["localhost:9900", "LocalHost:9900", "127.0.0.1:9900", "[::1]:9900"] {
             assert_eq!(verdict(&TCP, "/status", &[("host", host)]), Ok(()), "{host}");
         }
-        assert_eq!(verdict(&Wall::Port(80), "/", &[("host", "localhost")]), Ok(()));
+        assert_eq!(verdict(&on(1, 80), "/", &[("host", "localhost")]), Ok(()));
         assert_eq!(verdict(&Wall::Local, "/", &[("host", "anything")]), Ok(()));
         assert_eq!(verdict(&Wall::Local, "/", &[]), Ok(()));
+    }
+
+    #[test]
+    fn address_that_was_configured_is_let_in_and_its_neighbours_are_not() {
+        assert_eq!(verdict(&on(2, 9900), "/", &[("host", "127.0.0.2:9900")]), Ok(()));
+        assert_eq!(verdict(&on(2, 9900), "/", &[("host", "127.0.0.3:9900")]), Err("host_not_local"));
+        let foreign = [("host", "127.0.0.2:9900"), ("origin", "http://127.0.0.3:9900")];
+        assert_eq!(verdict(&on(2, 9900), "/", &foreign), Err("origin_not_local"));
     }
 
     #[test]
