@@ -32,6 +32,9 @@ const CONTROL_THREADS: usize = 2;
 /// How long tasks of the control runtime may block its end.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
+/// How long a second signal is the echo of the first: some who stop a program tell the process and then its group.
+const ECHO: Duration = Duration::from_millis(500);
+
 /// What to start with.
 pub(crate) enum Start {
     /// A configuration file.
@@ -247,5 +250,6 @@ async fn stop(gateway: &Gateway, signals: &mut Signals) {
 }
 
 async fn second_stop(signals: &mut Signals) {
-    while signals.next().await == Signal::Reload {}
+    let begun = rt::now();
+    while signals.next().await == Signal::Reload || rt::now().saturating_duration_since(begun) < ECHO {}
 }

@@ -143,7 +143,25 @@ fn second_signal_ends_it_at_once() {
     let _slow = half_answered(&site, &origin, &gate);
     site.signal("-TERM");
     until("the drain", || (site.status()["state"] == "draining").then_some(()));
-    site.signal("-TERM");
-    assert_eq!(site.end().code(), Some(0));
+    let code = until("the end", || {
+        site.signal("-TERM");
+        site.ended()
+    });
+    assert_eq!(code.code(), Some(0));
     gate.open();
+}
+
+#[test]
+fn signal_that_comes_twice_at_once_is_one() {
+    let origin = Origin::named("quick");
+    let mut site = Site::start(&config(&origin, origin.addr, "1h"));
+    let gate = Gate::default();
+    let (mut slow, _) = half_answered(&site, &origin, &gate);
+    // As `timeout` of coreutils does.
+    site.signal("-TERM");
+    site.signal("-INT");
+    until("the drain", || (site.status()["state"] == "draining").then_some(()));
+    gate.open();
+    assert_eq!(slow.exactly(5), b"56789");
+    assert_eq!(site.end().code(), Some(0));
 }

@@ -141,6 +141,11 @@ impl Site {
         assert!(sent.success());
     }
 
+    /// The end of the program, if it has come.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits for the end of the program.
     pub(crate) fn end(&mut self) -> ExitStatus {
         until("the end", || self.child.try_wait().unwrap())
