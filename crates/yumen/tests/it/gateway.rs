@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_yumen");
 
@@ -19,14 +19,15 @@ pub(crate) struct Gateway {
 /// What every configuration of these tests has.
 const OWN: &str = "admin: { listen: {admin} }\nstate_dir: {folder}/state\nlog: { access: { output: off } }\n";
 
-/// An address that was free a moment ago. The program says where it listens only through the admin API, which needs an
-/// address itself. Below the ports that systems give to clients, where another test's connection could take it meanwhile.
+/// An address that nobody else has: the program says where it listens only through the admin API, which needs an address
+/// itself. All of 127.0.0.0/8 is this host, so that each process of tests has an address of its own, and a port below those
+/// that systems give to clients.
 pub(crate) fn free() -> SocketAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
+    static NEXT: AtomicU16 = AtomicU16::new(15_000);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
     loop {
-        let turn = std::process::id().wrapping_mul(61).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = 15_000 + u16::try_from(turn % 17_000).unwrap();
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if let Ok(listener) = TcpListener::bind(SocketAddr::from(([127, 64 | high, middle, low], port))) {
             return listener.local_addr().unwrap();
         }
     }
