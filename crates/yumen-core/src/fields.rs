@@ -160,6 +160,39 @@ impl Fields {
         self.entries.retain(|e| keep(of(e.name), of(e.value)));
     }
 
+    /// Appends every line as it goes on the wire, `name: value` and a line end. What stands in the block in this very form,
+    /// which is nearly all of a received head, is copied in runs.
+    pub fn write_lines(&self, out: &mut Vec<u8>) {
+        let mut run = Span::default();
+        for entry in &self.entries {
+            let line = Span { start: entry.name.start, end: entry.value.end + 2 };
+            if !self.is_line(entry) {
+                out.extend_from_slice(self.bytes(std::mem::take(&mut run)));
+                for part in [self.bytes(entry.name), b": ", self.bytes(entry.value), b"\r\n"] {
+                    out.extend_from_slice(part);
+                }
+            } else if line.start == run.end {
+                run.end = line.end;
+            } else {
+                out.extend_from_slice(self.bytes(std::mem::replace(&mut run, line)));
+            }
+        }
+        out.extend_from_slice(self.bytes(run));
+    }
+
+    /// Whether a field stands in the block exactly as it is written.
+    fn is_line(&self, entry: &Entry) -> bool {
+        entry.name.end + 2 == entry.value.start
+            && self.bytes(Span { start: entry.name.end, end: entry.value.start }) == b": "
+            && self.bytes(Span { start: entry.value.end, end: entry.value.end + 2 }) == b"\r\n"
+    }
+
+    /// How much memory it holds, in bytes of the block.
+    pub fn capacity(&self) -> usize {
+        self.block.capacity()
+    }
+
+    #[inline]
     fn is_named(&self, entry: &Entry, name: &str) -> bool {
         (entry.name.end - entry.name.start) as usize == name.len()
             && self.bytes(entry.name).eq_ignore_ascii_case(name.as_bytes())
@@ -203,6 +236,41 @@ mod tests {
         assert_eq!(lines(&f), ["Host: a", "X-A: 3", "Accept: */*"]);
         f.set("New", b"n");
         assert_eq!(lines(&f).last().map(String::as_str), Some("New: n"));
+    }
+
+    #[test]
+    fn lines_are_written_the_same_in_runs_and_one_by_one() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Odd:  two spaces\r\nX-Trail: v \r\nA: 1\r\nB: 2\r\nEmpty: \r\n\r\n";
+        let text = std::str::from_utf8(head).unwrap_or_default();
+        let find = |part: &str| {
+            let start = text.find(part).unwrap_or_default() as u32;
+            Span::new(start, start + part.len() as u32)
+        };
+        let after = |span: Span| Span::new(span.end + 2, span.end + 2);
+        for removed in ["", "Host", "X-Odd", "X-Trail", "A", "B", "Empty"] {
+            let mut f = Fields::new();
+            f.reset(head, 6);
+            let lines = [("Host", "a"), ("X-Odd", "two spaces"), ("X-Trail", "v"), ("A", "1"), ("B", "2")];
+            f.extend_spans(lines.iter().map(|(name, value)| {
+                let at = find(&format!("\r\n{name}:"));
+                let name = Span::new(at.start + 2, at.end - 1);
+                let rest = text.get(name.end as usize..).unwrap_or_default();
+                let value_at = rest.find(value).unwrap_or_default() as u32 + name.end;
+                (name, Span::new(value_at, value_at + value.len() as u32))
+            }));
+            let empty = find("Empty");
+            f.extend_spans(std::iter::once((empty, after(empty))));
+            f.add("Added", b"x");
+            f.set("A", b"changed");
+            f.remove(removed);
+            let mut wanted = Vec::new();
+            for (name, value) in f.iter() {
+                wanted.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
+            }
+            let mut out = Vec::new();
+            f.write_lines(&mut out);
+            assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&wanted), "without {removed}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use yumen_telemetry::reasons;
 
 use super::Shared;
 use crate::upstream::{Conveyed, Inbound, Local};
-use crate::wire::{Outgoing, encode_fields};
+use crate::wire::Outgoing;
 
 /// How an answer is to be written.
 pub(super) struct Manner {
@@ -53,6 +53,7 @@ pub(super) async fn write(
             flush(link, &mut out, manner.now + manner.write_idle).await
         }
     };
+    local.give_back_fields(response.fields);
     local.give_back(out.into_buffer());
     result.map(|()| !close)
 }
@@ -64,7 +65,7 @@ fn encode_head(
     (length, bodiless, chunked, close): (Option<u64>, bool, bool, bool),
 ) {
     http1::encode_status_line(out, response.status, response.phrase.map(|p| response.fields.bytes(p)));
-    encode_fields(out, &response.fields);
+    response.fields.write_lines(out);
     if chunked {
         http1::encode_field(out, b"Transfer-Encoding", b"chunked");
     } else if let (Some(length), false) = (length, bodiless) {

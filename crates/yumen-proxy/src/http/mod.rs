@@ -30,7 +30,7 @@ use yumen_telemetry::reasons;
 
 use crate::snapshot::Listener;
 use crate::view::Worker;
-use crate::wire::{Link, Outgoing, encode_fields};
+use crate::wire::{Link, Outgoing};
 use request::Received;
 
 /// How long a connection at rest is kept when its listener drains: long enough for a request that was already on its
@@ -58,7 +58,7 @@ impl Interim for Client {
     fn send(&self, status: u16, fields: &Fields) {
         let mut out = Outgoing::new(Vec::new());
         http1::encode_status_line(out.text(), status, None);
-        encode_fields(out.text(), fields);
+        fields.write_lines(out.text());
         out.text().extend_from_slice(b"\r\n");
         let mut cx = Context::from_waker(Waker::noop());
         let Ok(mut link) = self.0.try_borrow_mut() else { return };
@@ -194,7 +194,11 @@ fn poll_request(link: &mut Link, worker: &Worker, listener: &Listener, cx: &mut 
                 Ok(Parsed::Complete) => {
                     let (block, rest) = got.split_at(scratch.request.len);
                     link.ahead.extend_from_slice(rest);
-                    return Poll::Ready(Outcome::Request(Received::new(&scratch.request, block)));
+                    return Poll::Ready(Outcome::Request(Received::new(
+                        &scratch.request,
+                        block,
+                        worker.local.fields(),
+                    )));
                 }
                 Ok(Parsed::Partial) => {
                     link.ahead.extend_from_slice(got);
@@ -207,7 +211,11 @@ fn poll_request(link: &mut Link, worker: &Worker, listener: &Listener, cx: &mut 
             match http1::parse_request(&link.ahead, limits, &mut scratch.request) {
                 Ok(Parsed::Complete) => {
                     let block = link.ahead.split_to(scratch.request.len);
-                    return Poll::Ready(Outcome::Request(Received::new(&scratch.request, &block)));
+                    return Poll::Ready(Outcome::Request(Received::new(
+                        &scratch.request,
+                        &block,
+                        worker.local.fields(),
+                    )));
                 }
                 Ok(Parsed::Partial) => {}
                 Err(fault) => return Poll::Ready(Outcome::Fault(fault)),

@@ -16,8 +16,8 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    pub(super) fn new(head: &RequestHead, block: &[u8]) -> Box<Self> {
-        let mut fields = Fields::new();
+    /// The request of a head that stands in `block`; `fields` is memory for it.
+    pub(super) fn new(head: &RequestHead, block: &[u8], mut fields: Fields) -> Box<Self> {
         fields.reset(block, head.fields.len());
         fields.extend_spans(head.fields.iter().map(|field| (span(field.name), span(field.value))));
         let target = match head.path.is_empty() {

@@ -13,7 +13,7 @@ use super::{Cut, Shared, answer};
 use crate::snapshot::Listener;
 use crate::upstream::Tunnel;
 use crate::view::Worker;
-use crate::wire::{Link, Outgoing, encode_fields};
+use crate::wire::{Link, Outgoing};
 
 #[expect(clippy::await_holding_refcell_ref, reason = "this future is the only user of the link that is left")]
 /// Passes the 101 on and then bytes both ways until both sides ended. The connection never goes on behind it.
@@ -54,7 +54,7 @@ async fn join(
 ) -> Result<(), Error> {
     let mut out = Outgoing::new(worker.local.buffer());
     http1::encode_status_line(out.text(), 101, None);
-    encode_fields(out.text(), &response.fields);
+    response.fields.write_lines(out.text());
     out.text().extend_from_slice(b"\r\n");
     // What the endpoint said behind its 101, and what the client said before it (held back until now).
     out.text().extend_from_slice(&far.ahead.split());

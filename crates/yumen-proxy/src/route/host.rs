@@ -31,11 +31,13 @@ impl<V: Default> Hosts<V> {
         }
     }
 
+    /// The value of any host, when there is no other pattern.
+    pub(crate) fn only_any(&self) -> Option<&V> {
+        if self.exact.is_empty() && self.below.is_empty() { self.any.as_ref() } else { None }
+    }
+
     /// Offers every place that takes `host`, most specific first, until `accept` finds something there.
     pub(crate) fn find<T>(&self, host: &str, accept: &mut dyn FnMut(&V) -> Option<T>) -> Option<T> {
-        if self.exact.is_empty() && self.below.is_empty() {
-            return self.any.as_ref().and_then(accept);
-        }
         let mut lower = [0u8; 256];
         let host = lower_case(host, &mut lower);
         if let Some(found) = self.exact.get(host).and_then(&mut *accept) {

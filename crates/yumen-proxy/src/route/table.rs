@@ -108,7 +108,14 @@ impl Table {
         let mut accept =
             |index: u32| self.routes.get(index as usize).is_some_and(|r| r.conditions.holds(request, client));
         let path = request.path();
-        let index = self.hosts.find(request.host(), &mut |paths| paths.find(path, &mut accept))? as usize;
+        let index = {
+            let mut within = |paths: &path::Paths<u32>| paths.find(path, &mut accept);
+            // The host is looked for only where there are hosts.
+            match self.hosts.only_any() {
+                Some(paths) => within(paths)?,
+                None => self.hosts.find(request.host(), &mut within)?,
+            }
+        } as usize;
         self.routes.get(index)
     }
 

@@ -12,7 +12,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use yumen_core::{Body, BodyStream, Error, Exchange, Frame, Method, Reason, Request, Response, Retry, Side, Stage};
+use yumen_core::{
+    Body, BodyStream, Error, Exchange, Fields, Frame, Method, Reason, Request, Response, Retry, Side, Stage,
+};
 use yumen_http1::{self as http1, Parsed, ResponseHead};
 use yumen_net::copy::{Conveyor, End};
 use yumen_net::rt;
@@ -21,7 +23,7 @@ use yumen_telemetry::reasons;
 
 use super::endpoint::{Active, Endpoint};
 use super::{Local, Phase};
-use crate::wire::{BodyFault, Content, Link, Outgoing, encode_fields, span, strip_hop_by_hop};
+use crate::wire::{BodyFault, Content, Link, Outgoing, span, strip_hop_by_hop};
 
 /// The endpoint's side of a connection that changed its protocol.
 pub(crate) struct Tunnel {
@@ -137,7 +139,12 @@ impl Call {
                 {
                     Ok(Parsed::Complete) => {
                         let block = self.link.ahead.split_to(scratch.response.len);
-                        return Poll::Ready(Ok(Head::new(&scratch.response, &block, method, Bytes::new())));
+                        return Poll::Ready(Ok(Head::new(
+                            &scratch.response,
+                            &block,
+                            (method, local.fields()),
+                            Bytes::new(),
+                        )));
                     }
                     Ok(Parsed::Partial) => {}
                     Err(fault) => return Poll::Ready(Err(self.grammar_error(fault))),
@@ -161,7 +168,7 @@ impl Call {
                         if !whole {
                             self.link.ahead.extend_from_slice(rest);
                         }
-                        return Poll::Ready(Ok(Head::new(&scratch.response, block, method, content)));
+                        return Poll::Ready(Ok(Head::new(&scratch.response, block, (method, local.fields()), content)));
                     }
                     Ok(Parsed::Partial) => self.link.ahead.extend_from_slice(got),
                     Err(fault) => return Poll::Ready(Err(self.grammar_error(fault))),
@@ -318,8 +325,9 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    fn new(head: &ResponseHead, block: &[u8], method: &Method, whole: Bytes) -> Self {
+    fn new(head: &ResponseHead, block: &[u8], (method, fields): (&Method, Fields), whole: Bytes) -> Self {
         let mut response = Response::new(head.status);
+        response.fields = fields;
         response.fields.reset(block, head.fields.len());
         response.fields.extend_spans(head.fields.iter().map(|field| (span(field.name), span(field.value))));
         // The length of content that is not sent is a fact about the resource and stays (RFC 9110 section 8.6).
@@ -442,7 +450,7 @@ impl BodyStream for Inbound {
 /// Request line and fields; the framing is ours (RFC 9112 section 6).
 fn encode_head(out: &mut Vec<u8>, request: &Request, length: Option<u64>) {
     http1::encode_request_line(out, request.method.as_str().as_bytes(), request.target_bytes());
-    encode_fields(out, &request.fields);
+    request.fields.write_lines(out);
     match length {
         None => http1::encode_field(out, b"Transfer-Encoding", b"chunked"),
         Some(0) if matches!(request.method, Method::Get | Method::Head | Method::Options | Method::Delete) => {}

@@ -21,7 +21,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rustc_hash::FxHashMap;
 use yumen_config::config;
-use yumen_core::Met;
+use yumen_core::{Fields, Met};
 use yumen_http1 as http1;
 use yumen_net::tls::ClientTls;
 use yumen_telemetry::{Registry, UpstreamMetrics};
@@ -150,6 +150,7 @@ pub(crate) struct Local {
     turns: RefCell<FxHashMap<usize, (Weak<str>, Turn)>>,
     rng: RefCell<SmallRng>,
     buffers: RefCell<Vec<Vec<u8>>>,
+    fields: RefCell<Vec<Fields>>,
 }
 
 /// Memory every connection of a worker shares while it is being polled, so that one at rest needs none.
@@ -177,6 +178,7 @@ impl Local {
             turns: RefCell::default(),
             rng: RefCell::new(SmallRng::from_os_rng()),
             buffers: RefCell::default(),
+            fields: RefCell::default(),
         }
     }
 
@@ -191,6 +193,19 @@ impl Local {
         let mut buffers = self.buffers.borrow_mut();
         if buffers.len() < BUFFERS && buffer.capacity() <= BUFFER {
             buffers.push(buffer);
+        }
+    }
+
+    /// Fields to be filled, with memory used before if there is some.
+    pub(crate) fn fields(&self) -> Fields {
+        self.fields.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives the memory of fields back, within the same bounds as buffers.
+    pub(crate) fn give_back_fields(&self, fields: Fields) {
+        let mut stock = self.fields.borrow_mut();
+        if stock.len() < BUFFERS && (1..=BUFFER).contains(&fields.capacity()) {
+            stock.push(fields);
         }
     }
 

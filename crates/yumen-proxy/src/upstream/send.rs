@@ -50,7 +50,10 @@ impl Send<'_> {
             exchange.attempts += 1;
             let streams = matches!(request.body, Body::Stream(_));
             let (error, pooled) = match self.attempt(exchange, &mut request, &endpoint, raced).await {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    self.local.give_back_fields(request.fields);
+                    return Ok(response);
+                }
                 Err(failed) => failed,
             };
             endpoint.metrics.failures.add(self.local.index, 1);

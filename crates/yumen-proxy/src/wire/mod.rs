@@ -12,4 +12,4 @@ mod outgoing;
 pub(crate) use content::{BodyFault, Content, span};
 pub(crate) use hop::strip_hop_by_hop;
 pub(crate) use link::Link;
-pub(crate) use outgoing::{Outgoing, encode_fields};
+pub(crate) use outgoing::Outgoing;

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use yumen_core::{Fields, Frame};
+use yumen_core::Frame;
 use yumen_http1 as http1;
 
 use super::Link;
@@ -71,7 +71,7 @@ impl Outgoing {
             Frame::Trailers(fields) if chunked => {
                 let text = self.text();
                 text.extend_from_slice(b"0\r\n");
-                encode_fields(text, &fields);
+                fields.write_lines(text);
                 text.extend_from_slice(b"\r\n");
             }
             Frame::Trailers(_) => {}
@@ -114,13 +114,6 @@ impl Outgoing {
         self.data.advance(data);
         n -= data;
         self.tail = self.tail.get(n..).unwrap_or_default();
-    }
-}
-
-/// Encodes every field line.
-pub(crate) fn encode_fields(out: &mut Vec<u8>, fields: &Fields) {
-    for (name, value) in fields.iter() {
-        http1::encode_field(out, name, value);
     }
 }
 
