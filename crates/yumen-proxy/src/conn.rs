@@ -10,7 +10,7 @@ use yumen_config::config::Protocol;
 use yumen_core::{Conn, TlsFacts};
 use yumen_net::drain::DrainWatch;
 use yumen_net::rt;
-use yumen_net::tls;
+use yumen_net::tls::{self, ServerTls};
 use yumen_net::transport::Transport;
 
 use crate::snapshot::{Door, Listener};
@@ -55,13 +55,16 @@ async fn run(
         return;
     }
     let _open = Open::new(&listener, worker.index);
-    // Boxed: a connection at rest should not carry the room of a handshake or a relay.
-    let (transport, tls) = match Box::pin(shake(&listener, stream)).await {
-        Ok(both) => both,
-        Err(why) => {
-            metrics.handshake_failures.inc(worker.index);
-            return tracing::debug!(%peer, listener = %name, "{why}");
-        }
+    let (transport, tls) = match &listener.tls {
+        None => (Transport::plain(stream), None),
+        // Boxed: a connection at rest should not carry the room of a handshake or a relay.
+        Some(server) => match Box::pin(shake(&listener, server, stream)).await {
+            Ok((transport, facts)) => (transport, Some(facts)),
+            Err(why) => {
+                metrics.handshake_failures.inc(worker.index);
+                return tracing::debug!(%peer, listener = %name, "{why}");
+            }
+        },
     };
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let id = NEXT.fetch_add(1, Relaxed);
@@ -75,12 +78,11 @@ async fn run(
     }
 }
 
-/// The handshake, if the listener wants one. It runs in the connection's own task: nobody waits behind it.
-async fn shake(listener: &Listener, stream: TcpStream) -> Result<(Transport, Option<TlsFacts>), String> {
-    let Some(server) = &listener.tls else { return Ok((Transport::plain(stream), None)) };
+/// The handshake. It runs in the connection's own task: nobody waits behind it.
+async fn shake(listener: &Listener, server: &ServerTls, stream: TcpStream) -> Result<(Transport, TlsFacts), String> {
     let shaken = rt::timeout(listener.config.timeouts.handshake, tls::handshake_server(server, stream)).await;
     match shaken {
-        Ok(Ok((transport, facts))) => Ok((transport, Some(facts))),
+        Ok(Ok(both)) => Ok(both),
         Ok(Err(e)) => Err(format!("handshake failed: {e}")),
         Err(_) => Err("handshake took too long".to_owned()),
     }
