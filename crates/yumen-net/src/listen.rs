@@ -13,6 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::os;
 pub use crate::os::{LocalListener, LocalStream};
+pub use inherited::Inherited;
+
+mod inherited;
 
 /// What makes a listener the listener it is: change any of it and the socket is opened anew.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +124,15 @@ impl ListenSet {
         }
         let sockets = sockets.into_iter().map(|s| BoundListener { inner: s.into() }).collect();
         Ok(Self { sockets, addr, shared: !share && workers > 1 })
+    }
+
+    /// A socket that was opened by somebody else, for workers that share its queue: each gets a handle of its own, or
+    /// with `handles` 1 a single one accepts for all.
+    fn of_socket(socket: &Socket, addr: SocketAddr, workers: usize, handles: usize) -> Result<Self, ListenError> {
+        let fail = |e| ListenError::new(addr, e);
+        let clone = |_| Ok(BoundListener { inner: socket.try_clone()?.into() });
+        let sockets = (0..handles.max(1)).map(clone).collect::<io::Result<Vec<_>>>().map_err(fail)?;
+        Ok(Self { sockets, addr, shared: handles <= 1 && workers > 1 })
     }
 
     /// The address in use, with the port the system chose if 0 was asked.

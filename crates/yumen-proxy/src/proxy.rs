@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use yumen_net::drain::Drain;
-use yumen_net::listen::{ListenError, ListenOptions, ListenSet};
+use yumen_net::listen::{Inherited, ListenError, ListenOptions, ListenSet};
 use yumen_net::rt;
 use yumen_telemetry::{AccessLog, ELSEWHERE, Registry};
 
@@ -70,6 +70,7 @@ pub struct Proxy {
     sockets: Mutex<HashMap<Key, Socket>>,
     draining: Mutex<Vec<(SocketAddr, Drain)>>,
     is_draining: AtomicBool,
+    inherited: Inherited,
 }
 
 impl Proxy {
@@ -106,7 +107,28 @@ impl Proxy {
             sockets: Mutex::default(),
             draining: Mutex::default(),
             is_draining: AtomicBool::new(false),
+            inherited: Inherited::default(),
         })
+    }
+
+    /// Uses sockets that are open already for the addresses they are bound to.
+    #[must_use]
+    pub fn with_inherited(self, inherited: Inherited) -> Self {
+        Self { inherited, ..self }
+    }
+
+    /// What is wrong with the sockets that were open already, with remedies.
+    pub fn complaints_of_inherited(&self) -> Vec<String> {
+        let open: Vec<SocketAddr> = lock(&self.sockets).values().map(|s| s.local).collect();
+        self.inherited.complaints(&open)
+    }
+
+    /// Waits until every worker has done what it was doing and looked up: proof that none hangs.
+    pub async fn answered(&self) {
+        let seats: Vec<_> = lock(&self.seats).iter().map(|s| s.orders.clone()).collect();
+        for orders in &seats {
+            crew::settle(orders).await;
+        }
     }
 
     /// The snapshot in force.
@@ -185,9 +207,17 @@ impl Proxy {
 
     fn listen(&self, key: &Key) -> Result<ListenSet, ListenError> {
         let (options, workers) = (self.options(key.addr), self.workers());
+        if let Some(set) = self.open_inherited(key.addr, workers) {
+            return set;
+        }
         // `0.0.0.0:80` beside `127.0.0.1:80` of our own: a conflict only when we ask for the port alone.
         let beside = key.addr.port() != 0 && lock(&self.sockets).values().any(|s| s.local.port() == key.addr.port());
         if beside { ListenSet::open_beside(&options, workers) } else { ListenSet::open(&options, workers) }
+    }
+
+    fn open_inherited(&self, addr: SocketAddr, workers: usize) -> Option<Result<ListenSet, ListenError>> {
+        let handles = if self.accepting == Accepting::Each { workers } else { 1 };
+        self.inherited.open(addr, workers, handles)
     }
 
     fn options(&self, addr: SocketAddr) -> ListenOptions {
@@ -276,7 +306,10 @@ impl Proxy {
         let mut sets = Vec::new();
         if self.accepting == Accepting::Each {
             for (key, socket) in sockets.iter() {
-                let set = ListenSet::open_beside(&self.options(socket.local), new.len())?;
+                let set = match self.open_inherited(socket.local, new.len()) {
+                    Some(set) => set?,
+                    None => ListenSet::open_beside(&self.options(socket.local), new.len())?,
+                };
                 sets.push((key.clone(), set));
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::Socket;
 use tokio::net::TcpStream;
 
-pub(super) use super::unix::{exposure, is_exhausted, is_of_connection, lacks_family};
+pub(super) use super::unix::{exposure, is_exhausted, is_of_connection, lacks_family, take_inherited};
 use super::{HostStats, ProcessStats};
 
 /// Several sockets may listen on one port and the kernel spreads connections over them.
@@ -46,6 +46,18 @@ pub(crate) fn delay_source_port(fd: &impl AsRawFd) -> io::Result<()> {
         )
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+pub(super) fn is_listening(socket: &Socket) -> io::Result<bool> {
+    socket.is_listener()
+}
+
+pub(super) fn monotonic_micros() -> Option<u64> {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the result is written into a live local of the type asked for.
+    let done = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let (seconds, nanos) = (u64::try_from(now.tv_sec).ok()?, u64::try_from(now.tv_nsec).ok()?);
+    (done == 0).then_some(seconds * 1_000_000 + nanos / 1000)
 }
 
 pub(super) fn pin_to_core(core: usize) -> io::Result<()> {

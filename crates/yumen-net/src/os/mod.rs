@@ -26,6 +26,8 @@ mod private;
 use std::path::Path;
 use std::time::Duration;
 
+use socket2::Socket;
+
 pub use private::create_private;
 pub use system::{HAS_SPLICE, INHERITS_NODELAY, READINESS_IS_EDGE, SHARES_PORT};
 #[cfg(unix)]
@@ -61,6 +63,26 @@ pub fn pin_to_core(core: usize) -> std::io::Result<()> {
 /// The file's metadata cannot be read.
 pub fn exposure(path: &Path) -> std::io::Result<Option<String>> {
     system::exposure(path)
+}
+
+/// Takes the sockets that whoever started the process has opened for it: descriptors from 3 on, as many as asked for. The
+/// caller knows that they are there and are its own; it asks once. None on systems that start services without sockets.
+///
+/// # Errors
+/// A descriptor is not open.
+pub(crate) fn take_inherited(count: usize) -> std::io::Result<Vec<Socket>> {
+    system::take_inherited(count)
+}
+
+/// Whether a socket that came from elsewhere is one that accepts connections.
+pub(crate) fn is_listening(socket: &Socket) -> std::io::Result<bool> {
+    system::is_listening(socket)
+}
+
+/// Microseconds of the clock that a service manager compares with its own (`CLOCK_MONOTONIC`); `None` where no service
+/// manager asks for it.
+pub fn monotonic_micros() -> Option<u64> {
+    system::monotonic_micros()
 }
 
 /// The process or the machine is out of descriptors or buffers.

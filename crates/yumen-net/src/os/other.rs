@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::Socket;
 use tokio::net::TcpStream;
 
-pub(super) use super::unix::{exposure, is_exhausted, is_of_connection, lacks_family};
+pub(super) use super::unix::{exposure, is_exhausted, is_of_connection, lacks_family, take_inherited};
 use super::{HostStats, ProcessStats};
 
 /// `SO_REUSEPORT` exists but does not spread connections.
@@ -25,6 +25,14 @@ pub(crate) fn claim_port(socket: &Socket, _share: bool) -> io::Result<()> {
 
 pub(crate) fn delay_source_port<T>(_socket: &T) -> io::Result<()> {
     Ok(())
+}
+
+pub(super) fn is_listening(socket: &Socket) -> io::Result<bool> {
+    socket.local_addr().map(|_| true)
+}
+
+pub(super) fn monotonic_micros() -> Option<u64> {
+    None
 }
 
 pub(super) fn pin_to_core(_core: usize) -> io::Result<()> {

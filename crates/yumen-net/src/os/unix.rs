@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -32,6 +34,24 @@ pub(super) fn is_of_connection(e: &io::Error) -> bool {
 
 pub(super) fn lacks_family(e: &io::Error) -> bool {
     e.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
+/// `SD_LISTEN_FDS_START`.
+const FIRST_INHERITED: RawFd = 3;
+
+#[expect(unsafe_code, reason = "descriptors that were inherited are known by their numbers only")]
+pub(super) fn take_inherited(count: usize) -> io::Result<Vec<Socket>> {
+    let numbers = (FIRST_INHERITED..).take(count);
+    // First all are looked at, so that none is closed again when one is missing. None may get into a child.
+    for number in numbers.clone() {
+        // SAFETY: fcntl takes any number; one that is not open is an error.
+        if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    // SAFETY: each descriptor is open, was handed to this process at its start and has no other owner, because the
+    // caller asks once.
+    Ok(numbers.map(|number| Socket::from(unsafe { OwnedFd::from_raw_fd(number) })).collect())
 }
 
 /// A listener that only this machine's owner of the file can reach: a Unix socket here, a named pipe on Windows.

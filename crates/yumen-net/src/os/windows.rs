@@ -71,6 +71,18 @@ pub(super) fn lacks_family(e: &io::Error) -> bool {
     e.raw_os_error() == Some(WSAEAFNOSUPPORT)
 }
 
+pub(super) fn take_inherited(_count: usize) -> io::Result<Vec<Socket>> {
+    Ok(Vec::new())
+}
+
+pub(super) fn is_listening(socket: &Socket) -> io::Result<bool> {
+    socket.local_addr().map(|_| true)
+}
+
+pub(super) fn monotonic_micros() -> Option<u64> {
+    None
+}
+
 pub(super) fn pin_to_core(core: usize) -> io::Result<()> {
     let mask = u32::try_from(core).ok().and_then(|core| 1usize.checked_shl(core)).ok_or(io::ErrorKind::InvalidInput)?;
     // SAFETY: the pseudo handle of the calling thread is always valid.
