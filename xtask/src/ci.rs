@@ -23,6 +23,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("nghttp", "nghttp2-client"),
     ("setpriv", "util-linux"),
     ("dnsmasq", "dnsmasq-base"),
+    ("systemd-analyze", "systemd"),
 ];
 
 /// Runs every step; stops at the first that fails.

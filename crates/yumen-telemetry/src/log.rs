@@ -1,12 +1,16 @@
-//! The process log: what the gateway says about itself, on standard error, through `tracing`.
+//! The process log: what the gateway says about itself, on standard error or in a file, through `tracing`.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Mutex;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
+
+use crate::access_log::{RotatingFile, Rotation};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +67,16 @@ pub enum Format {
     Json,
 }
 
+/// Where entries go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Standard error, where a terminal or a service manager reads it. The default.
+    #[default]
+    Stderr,
+    /// A file that puts itself aside; for systems whose services have no standard error.
+    File(PathBuf, Rotation),
+}
+
 /// The process log could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up the process log: {0}")]
@@ -80,28 +94,81 @@ impl ProcessLog {
     }
 }
 
-/// Sends what is said through `tracing` to standard error. Once per process; fails when it was done before.
-pub fn init(level: Level, format: Format) -> Result<ProcessLog, LogError> {
+/// Sends what is said through `tracing` to where it belongs. Once per process; fails when it was done before or the file
+/// cannot be opened.
+pub fn init(level: Level, format: Format, output: &Output) -> Result<ProcessLog, LogError> {
     let (filter, handle) = reload::Layer::new(level.targets());
-    let colours = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
-    let layer = match format {
-        Format::Text => lines.boxed(),
-        Format::Json => lines.json().flatten_event(true).boxed(),
+    let lines = tracing_subscriber::fmt::layer();
+    let layer = match output {
+        Output::Stderr => {
+            let colours = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && io::stderr().is_terminal();
+            let lines = lines.with_writer(io::stderr).with_ansi(colours);
+            match format {
+                Format::Text => lines.boxed(),
+                Format::Json => lines.json().flatten_event(true).boxed(),
+            }
+        }
+        Output::File(path, rotation) => {
+            let lines = lines.with_writer(Mutex::new(LogFile::open(path, *rotation)?)).with_ansi(false);
+            match format {
+                Format::Text => lines.boxed(),
+                Format::Json => lines.json().flatten_event(true).boxed(),
+            }
+        }
     };
     let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
     tracing::subscriber::set_global_default(subscriber).map_err(|e| LogError(e.to_string()))?;
     Ok(ProcessLog { filter: handle })
 }
 
+/// The file of a process log. Each write is one entry.
+struct LogFile(RotatingFile);
+
+impl LogFile {
+    fn open(path: &Path, rotation: Rotation) -> Result<Self, LogError> {
+        RotatingFile::open(path, rotation).map(Self).map_err(|e| LogError(format!("{}: {e}", path.display())))
+    }
+}
+
+impl Write for LogFile {
+    fn write(&mut self, entry: &[u8]) -> io::Result<usize> {
+        // The log is locked now, so what went wrong cannot take the way of other entries.
+        for problem in self.0.rotate_if_due(entry.len() as u64) {
+            self.0.write(format!("{problem}\n").as_bytes())?;
+        }
+        self.0.write(entry)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[test]
     fn level_names_are_those_of_the_configuration() {
         assert_eq!("debug".parse(), Ok(Level::Debug));
         assert!("loud".parse::<Level>().is_err_and(|e| e.contains("use error, warn")));
+    }
+
+    #[test]
+    fn log_file_is_put_aside_between_entries() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("yumen.log");
+        let rotation = Rotation { size: 10, age: std::time::Duration::ZERO, keep: 1 };
+        let mut file = LogFile::open(&path, rotation).unwrap();
+        for entry in ["first 1\n", "second\n", "third\n"] {
+            file.write_all(entry.as_bytes()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "third\n");
+        let aside = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).find(|p| *p != path).unwrap();
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), "second\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use yumen_config::Diagnostic;
 use yumen_config::config::Config;
 use yumen_net::dial::Resolver;
+use yumen_net::listen::Inherited;
 use yumen_net::rt;
 use yumen_proxy::{Ports, Proxy};
 use yumen_telemetry::access_log::{Format, Output, Rotation};
@@ -21,7 +22,7 @@ use yumen_telemetry::{AccessLog, Registry};
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
 use crate::reload::{self, Gateway};
-use crate::service::{Signal, Signals};
+use crate::service::{Cause, Failure, Signal, Signals, Supervisor, Surroundings};
 use crate::watch::Watch;
 use crate::{demo, last_good};
 
@@ -46,27 +47,33 @@ pub(crate) enum Start {
 }
 
 /// Runs the gateway until it is told to stop.
-pub(crate) fn run(start: Start) -> anyhow::Result<ExitCode> {
-    let control = rt::Control::start(CONTROL_THREADS).context("cannot start the control threads")?;
-    let outcome = control.block_on(serve(start));
+pub(crate) fn run(start: Start, around: Surroundings) -> Result<ExitCode, Failure> {
+    let inherited = Inherited::take(|name| std::env::var(name).ok());
+    let control = rt::Control::start(CONTROL_THREADS).context("cannot start the control threads");
+    let control = control.map_err(Cause::System.of())?;
+    let outcome = control.block_on(serve(start, around, inherited));
     control.stop(STOP_GRACE);
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(start: Start) -> anyhow::Result<()> {
-    let mut signals = Signals::take().context("cannot listen for signals")?;
+async fn serve(start: Start, around: Surroundings, inherited: Inherited) -> Result<(), Failure> {
+    let Surroundings { supervisor, log } = around;
+    let signals = Signals::take(&*supervisor).context("cannot listen for signals");
+    let mut signals = signals.map_err(Cause::System.of())?;
     let is_demo = matches!(start, Start::Demo);
     let source = source(start).await?;
-    let first = First::load(&source)?;
-    let log = log::init(compose::level(&first.wish.config), log_format())?;
-    let (gateway, inbox) = assemble(source, &first.wish, log)?;
-    enter(&gateway, first).await?;
+    let first = First::load(&source).map_err(Cause::Refused.of())?;
+    let log = log::init(compose::level(&first.wish.config), log_format(&log), &log);
+    let log = log.map_err(|e| Cause::System.of()(e.into()))?;
+    let (gateway, inbox) = assemble(source, &first.wish, log, inherited, supervisor)?;
+    enter(&gateway, first).await.map_err(Cause::NotApplied.of())?;
     let orders = rt::spawn(Arc::clone(&gateway).serve(inbox));
     let watching = rt::spawn(watch_files(Arc::clone(&gateway)));
+    let living = rt::spawn(prove_life(Arc::clone(&gateway)));
     announce(&gateway, is_demo);
     loop {
         match signals.next().await {
-            Signal::Reload => gateway.order("SIGHUP", None),
+            Signal::Reload(name) => gateway.order(name, None),
             Signal::Stop(name) => {
                 tracing::info!(signal = name, "stopping: connections may finish");
                 break;
@@ -75,6 +82,7 @@ async fn serve(start: Start) -> anyhow::Result<()> {
     }
     watching.abort();
     stop(&gateway, &mut signals).await;
+    living.abort();
     orders.abort();
     gateway.process.stop().await;
     Ok(())
@@ -97,9 +105,13 @@ fn refused(found: &[Diagnostic]) -> anyhow::Error {
 }
 
 /// The log is for people on a terminal and for machines elsewhere.
-fn log_format() -> log::Format {
+fn log_format(output: &log::Output) -> log::Format {
     use std::io::IsTerminal;
-    if std::io::stderr().is_terminal() { log::Format::Text } else { log::Format::Json }
+    if *output == log::Output::Stderr && std::io::stderr().is_terminal() {
+        log::Format::Text
+    } else {
+        log::Format::Json
+    }
 }
 
 /// The configuration to start with, and what was wrong with the file if this is the last good copy.
@@ -136,6 +148,8 @@ fn assemble(
     source: Source,
     wish: &Wish,
     log: ProcessLog,
+    inherited: Inherited,
+    supervisor: Arc<dyn Supervisor>,
 ) -> anyhow::Result<(Arc<Gateway>, mpsc::UnboundedReceiver<reload::Order>)> {
     let workers = compose::workers(&wish.config);
     // More workers may come with a later configuration; beyond the CPUs they share their counters.
@@ -144,12 +158,14 @@ fn assemble(
     let access = AccessLog::start(Output::Off, Format::Json, Rotation { size: 0, age: Duration::ZERO, keep: 0 })?;
     registry.set_access_log(&access);
     let proxy = Proxy::start(workers, Arc::clone(&registry), access).context("cannot start the workers")?;
+    let proxy = proxy.with_inherited(inherited);
     let (orders, inbox) = mpsc::unbounded_channel();
     let gateway = Gateway {
         source,
         proxy,
         ports: Ports { registry, resolver: Arc::new(Resolver::start()) },
         process: Process::new(log),
+        supervisor,
         orders,
         wish: watch::channel(None).0,
         mending: watch::channel(BTreeSet::new()).0,
@@ -217,8 +233,25 @@ async fn watch_files(gateway: Arc<Gateway>) {
     }
 }
 
-/// Says in a few lines what runs and what to try.
+/// Gives the supervisor signs of life, as long as every worker answers. Without them it starts the gateway anew.
+async fn prove_life(gateway: Arc<Gateway>) {
+    let Some(longest) = gateway.supervisor.watchdog() else { return };
+    let turn = longest / 3;
+    loop {
+        match rt::timeout(turn, gateway.proxy.answered()).await {
+            Ok(()) => gateway.supervisor.alive(),
+            Err(_) => tracing::error!("a worker does not answer; the service manager gets no sign of life"),
+        }
+        rt::sleep(turn).await;
+    }
+}
+
+/// Says in a few lines what runs and what to try; to the supervisor in one.
 fn announce(gateway: &Gateway, is_demo: bool) {
+    for complaint in gateway.proxy.complaints_of_inherited() {
+        tracing::warn!("{complaint}");
+    }
+    gateway.supervisor.reloaded(gateway.tell().as_deref().map_err(String::as_str));
     let snapshot = gateway.proxy.snapshot();
     let addresses: Vec<String> = gateway.proxy.open_addresses().iter().map(|a| a.local.to_string()).collect();
     eprintln!("yumen {} runs: {} on {}", env!("CARGO_PKG_VERSION"), snapshot.origin.source, addresses.join(", "));
@@ -239,6 +272,7 @@ fn announce(gateway: &Gateway, is_demo: bool) {
 async fn stop(gateway: &Gateway, signals: &mut Signals) {
     gateway.draining.store(true, Ordering::Relaxed);
     let timeout = gateway.proxy.snapshot().config.runtime.drain_timeout;
+    gateway.supervisor.stopping(timeout);
     tokio::select! {
         left = gateway.proxy.drain(timeout) => match left {
             0 => tracing::info!("all connections have ended"),
@@ -251,5 +285,5 @@ async fn stop(gateway: &Gateway, signals: &mut Signals) {
 
 async fn second_stop(signals: &mut Signals) {
     let begun = rt::now();
-    while signals.next().await == Signal::Reload || rt::now().saturating_duration_since(begun) < ECHO {}
+    while matches!(signals.next().await, Signal::Reload(_)) || rt::now().saturating_duration_since(begun) < ECHO {}
 }

@@ -17,6 +17,7 @@ use yumen_telemetry::ELSEWHERE;
 
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
+use crate::service::Supervisor;
 use crate::{last_good, report};
 
 /// Somebody asks for a reload, and may want to know how it went.
@@ -33,6 +34,7 @@ pub(crate) struct Gateway {
     pub(crate) proxy: Proxy,
     pub(crate) ports: Ports,
     pub(crate) process: Process,
+    pub(crate) supervisor: Arc<dyn Supervisor>,
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     /// What is in force, for who watches its files.
     pub(crate) wish: watch::Sender<Option<Wish>>,
@@ -51,7 +53,9 @@ impl Gateway {
                 orders.push(more);
             }
             let by = orders.last().map_or("", |o| o.by);
+            self.supervisor.reloading();
             let outcome = self.reload(by).await;
+            self.supervisor.reloaded(self.tell().as_deref().map_err(String::as_str));
             for done in orders.into_iter().filter_map(|o| o.done) {
                 // Who asked may have left.
                 drop(done.send(outcome.clone()));
@@ -149,6 +153,27 @@ impl Gateway {
         if let Err(error) = last_good::keep(wish, path, &dir) {
             tracing::warn!(directory = %dir.display(), %error, "no last good copy of the configuration was kept");
         }
+    }
+
+    /// What is in force, in one line; or what was refused last, and what is in force instead.
+    pub(crate) fn tell(&self) -> Result<String, String> {
+        let snapshot = self.proxy.snapshot();
+        let addresses: Vec<String> = self.proxy.open_addresses().iter().map(|a| a.local.to_string()).collect();
+        let in_force = format!("generation {} of {}", snapshot.generation, snapshot.origin.source);
+        let in_force = format!("{in_force} on {}", addresses.join(", "));
+        let refused = self.refused();
+        let Some(refused) = refused.as_ref() else { return Ok(in_force) };
+        let errors: Vec<&Value> =
+            refused["diagnostics"].as_array().into_iter().flatten().filter(|d| d["severity"] == "error").collect();
+        let first = errors.first().map_or_else(String::new, |one| {
+            let text = |key: &str| one[key].as_str().unwrap_or_default();
+            match (text("file"), one["line"].as_u64().unwrap_or(0)) {
+                ("", _) => text("message").to_owned(),
+                (file, line) => format!("{file}:{line}: {}", text("message")),
+            }
+        });
+        let more = if errors.len() > 1 { format!(" (and {} more)", errors.len() - 1) } else { String::new() };
+        Err(format!("{first}{more}; still {in_force}"))
     }
 
     /// Asks for a reload.

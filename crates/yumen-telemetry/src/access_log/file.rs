@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const RENAME_ATTEMPTS: u32 = 5;
 
 /// A file that is appended to. It is never truncated: a reader that holds it keeps what it was reading.
-pub(super) struct RotatingFile {
+pub(crate) struct RotatingFile {
     path: PathBuf,
     file: File,
     rotation: Rotation,
@@ -26,7 +26,7 @@ pub(super) struct RotatingFile {
 }
 
 impl RotatingFile {
-    pub(super) fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let facts = file.metadata()?;
         let since = facts.created().or_else(|_| facts.modified()).unwrap_or_else(|_| civil::today());
@@ -34,27 +34,26 @@ impl RotatingFile {
         Ok(Self { path: path.to_owned(), file, rotation, is_regular, size, since, not_before: None })
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.file.write(bytes)?;
         self.size += n as u64;
         Ok(n)
     }
 
     /// Puts the file aside when `more` bytes would be too many or it is too old. When that fails, the present file goes
-    /// on.
-    pub(super) fn rotate_if_due(&mut self, more: u64) {
+    /// on. The result is what went wrong, for the log: this file may be the log itself.
+    pub(crate) fn rotate_if_due(&mut self, more: u64) -> Vec<String> {
         if !self.is_due(more) || self.not_before.is_some_and(|t| civil::now() < t) {
-            return;
+            return Vec::new();
         }
         match self.rotate() {
             Ok(()) => self.remove_oldest(),
             Err(error) => {
                 self.not_before = Some(civil::now() + PATIENCE);
                 let path = self.path.display();
-                tracing::warn!(
-                    "cannot rotate access log {path}: {error}; it goes on in the present file and is tried again in \
-                     {PATIENCE:?}"
-                );
+                vec![format!(
+                    "cannot rotate log {path}: {error}; it goes on in the present file and is tried again in {PATIENCE:?}"
+                )]
             }
         }
     }
@@ -98,9 +97,10 @@ impl RotatingFile {
         (stem, extension)
     }
 
-    fn remove_oldest(&self) {
+    fn remove_oldest(&self) -> Vec<String> {
+        let mut problems = Vec::new();
         if self.rotation.keep == 0 {
-            return;
+            return problems;
         }
         let mut aside = self.put_aside();
         // The names sort by time.
@@ -108,9 +108,10 @@ impl RotatingFile {
         let surplus = aside.len().saturating_sub(self.rotation.keep);
         for path in aside.into_iter().take(surplus) {
             if let Err(error) = fs::remove_file(&path) {
-                tracing::warn!("cannot remove old access log {}: {error}", path.display());
+                problems.push(format!("cannot remove old log {}: {error}", path.display()));
             }
         }
+        problems
     }
 
     /// The files this log has put aside; nothing that merely begins alike.

@@ -25,7 +25,7 @@ use std::time::Duration;
 pub use record::StreamRecord;
 pub use worker::WorkerLog;
 
-use file::RotatingFile;
+pub(crate) use file::RotatingFile;
 use writer::{Sink, Writer};
 
 /// How many buffers may wait for the writer: 8 MiB when all are full.

@@ -32,7 +32,9 @@ impl Sink {
     /// Between whole buffers: a file may be put aside only here.
     fn prepare(&mut self, more: usize) {
         if let Self::File(file) = self {
-            file.rotate_if_due(more as u64);
+            for problem in file.rotate_if_due(more as u64) {
+                tracing::warn!("{problem}");
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! The command line: one file per command. Results go to standard output, complaints to standard error.
 //!
 //! Exit codes: 0 done; 1 refused or failed; 2 the command line was wrong; 3 (`status`) it runs, but the configuration
-//! offered last was refused.
+//! offered last was refused; 4 (`service status`) there is no such service. A service
+//! itself ends with the codes of `docs/guide/service.md`.
 
 mod check;
 mod completions;
@@ -12,6 +13,7 @@ mod proxy;
 mod reload;
 mod run;
 mod schema;
+mod service;
 mod status;
 
 use std::future::Future;
@@ -58,6 +60,8 @@ enum Command {
     Completions(completions::Completions),
     /// Write the manual pages into a directory
     Man(man::Man),
+    /// Install and manage the gateway as a service of this system
+    Service(service::Service),
     /// Print the version
     Version,
 }
@@ -76,6 +80,7 @@ impl Cli {
             Command::Status(command) => command.execute(),
             Command::Completions(command) => command.execute(),
             Command::Man(command) => command.execute(),
+            Command::Service(command) => command.execute(),
             Command::Version => print(&format!("yumen {}\n", env!("CARGO_PKG_VERSION"))),
         }
     }

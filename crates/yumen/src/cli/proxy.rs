@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::boot::{self, Start};
+use crate::service::Surroundings;
 
 /// Run a reverse proxy from one address to one or more endpoints.
 #[derive(Args)]
@@ -19,6 +20,7 @@ pub(super) struct Proxy {
 
 impl Proxy {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        boot::run(Start::Quick { from: self.from, to: self.to })
+        let start = Start::Quick { from: self.from, to: self.to };
+        boot::run(start, Surroundings::of_environment()).map_err(|failure| failure.error)
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::boot::{self, Start};
+use crate::service::Surroundings;
 
 /// Run the gateway.
 #[derive(Args)]
@@ -17,6 +18,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        boot::run(self.config.map_or(Start::Demo, Start::File))
+        let start = self.config.map_or(Start::Demo, Start::File);
+        boot::run(start, Surroundings::of_environment()).map_err(|failure| failure.error)
     }
 }

@@ -39,7 +39,7 @@ fn word<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 /// Writing to a `String` cannot fail, so the results of `write!` carry nothing.
-fn readable(status: &Value) -> String {
+pub(super) fn readable(status: &Value) -> String {
     let mut out = String::new();
     let name = |key| word(status, key);
     _ = writeln!(out, "yumen {}: {}", name("version"), name("state"));

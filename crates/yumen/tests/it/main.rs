@@ -38,6 +38,8 @@ mod last_good;
 #[cfg(unix)]
 mod process;
 mod run;
+#[cfg(target_os = "linux")]
+mod service;
 mod watch;
 #[cfg(unix)]
 mod tls;
