@@ -80,6 +80,7 @@ pub struct Snapshot {
     /// What it was compiled from.
     pub config: Arc<Config>,
     listeners: HashMap<Arc<str>, Arc<Listener>>,
+    routes: Arc<Vec<Arc<Route>>>,
     upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
     /// Certificates to put in place when this snapshot is.
     pending: Vec<(Arc<ServerTls>, CertificateSet)>,
@@ -130,6 +131,7 @@ impl Snapshot {
             time: SystemTime::UNIX_EPOCH,
             config: Arc::new(Config::default()),
             listeners: HashMap::new(),
+            routes: Arc::default(),
             upstreams: BTreeMap::new(),
             pending: Vec::new(),
             fresh: Vec::new(),
@@ -147,14 +149,7 @@ impl Snapshot {
         previous: &Self,
     ) -> Result<Self, BuildError> {
         let (upstreams, fresh) = build_upstreams(&config, ports, previous).await?;
-        let mut routes = Vec::with_capacity(config.routes.len());
-        for route in &config.routes {
-            let chain = route.middlewares.iter().map(|m| middleware::build(m)).collect::<Result<Vec<_>, _>>()?;
-            let upstream = route.upstream.as_ref().and_then(|name| upstreams.get(name.as_str()).cloned());
-            let metrics = ports.registry.route(route.name.as_str());
-            routes.push(Arc::new(Route::build(route, chain, upstream, metrics)?));
-        }
-        let routes = Arc::new(routes);
+        let routes = build_routes(&config, &upstreams, ports, previous)?;
         let mut listeners = HashMap::new();
         let mut pending = Vec::new();
         for (name, section) in &config.listeners {
@@ -176,7 +171,7 @@ impl Snapshot {
         }
         let generation = previous.generation + 1;
         let time = rt::wall();
-        Ok(Self { generation, origin, time, config, listeners, upstreams, pending, fresh })
+        Ok(Self { generation, origin, time, config, listeners, routes, upstreams, pending, fresh })
     }
 
     /// Puts certificates in place that were read anew for listeners which did not change otherwise, and lets new upstreams
@@ -212,6 +207,33 @@ impl Snapshot {
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, Arc<str>)> {
         self.config.listeners.iter().flat_map(|(name, l)| l.bind.iter().map(move |addr| (*addr, name.arc())))
     }
+}
+
+/// The routes: the one there was before while neither its section nor its upstream changed, and nothing in its chain reads
+/// files, which may have changed under the same section.
+fn build_routes(
+    config: &Config,
+    upstreams: &BTreeMap<Arc<str>, Arc<Upstream>>,
+    ports: &Ports,
+    previous: &Snapshot,
+) -> Result<Arc<Vec<Arc<Route>>>, BuildError> {
+    let before: HashMap<&str, &Arc<Route>> = previous.routes.iter().map(|r| (&*r.name, r)).collect();
+    let mut routes = Vec::with_capacity(config.routes.len());
+    for section in &config.routes {
+        let upstream = section.upstream.as_ref().and_then(|name| upstreams.get(name.as_str()).cloned());
+        let same = before.get(section.name.as_str()).filter(|old| {
+            let same_upstream = old.upstream.as_ref().map(Arc::as_ptr) == upstream.as_ref().map(Arc::as_ptr);
+            same_upstream && old.config == *section && !section.middlewares.iter().any(|m| middleware::reads_files(m))
+        });
+        if let Some(same) = same {
+            routes.push(Arc::clone(same));
+            continue;
+        }
+        let chain = section.middlewares.iter().map(|m| middleware::build(m)).collect::<Result<Vec<_>, _>>()?;
+        let metrics = ports.registry.route(section.name.as_str());
+        routes.push(Arc::new(Route::build(section, chain, upstream, metrics)?));
+    }
+    Ok(Arc::new(routes))
 }
 
 async fn build_upstreams(
@@ -321,4 +343,40 @@ fn build_tls(
     };
     let options = ServerTlsOptions { min_version, alpn: tls.alpn.clone() };
     ServerTls::build(&options, set).map(|tls| Some(Arc::new(tls))).map_err(|e| failed(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    async fn built(text: &str, ports: &Ports, previous: &Snapshot) -> Snapshot {
+        let loaded = yumen_config::parse_str("test.yaml", text, &|_| None).unwrap();
+        let origin = Origin { source: "test".to_owned(), digest: String::new() };
+        Snapshot::build(Arc::new(loaded.config), origin, ports, previous).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn route_is_carried_over_while_its_section_its_upstream_and_what_it_reads_stay_the_same() {
+        let ports = Ports { registry: Arc::new(Registry::new(1)), resolver: Arc::new(Resolver::start()) };
+        let text = |path: &str, balance: &str| {
+            format!(
+                "listeners: {{ web: {{ bind: '127.0.0.1:0' }} }}\n\
+                 upstreams:\n  a: {{ endpoints: ['127.0.0.1:1'], balance: {balance} }}\n  b: {{ endpoints: ['127.0.0.1:2'] }}\n\
+                 routes:\n  one: {{ match: {{ path: /one }}, upstream: a }}\n  two: {{ match: {{ path: {path} }}, upstream: b }}\n  \
+                 three: {{ match: {{ path: /three }}, upstream: b, \
+                 middlewares: [basic_auth: {{ users: ['${{HASH:-x:$2y$05$a}}'], realm: r }}] }}\n"
+            )
+        };
+        let first = built(&text("/two", "round_robin"), &ports, &Snapshot::empty()).await;
+        let kept = |old: &Snapshot, new: &Snapshot| -> Vec<bool> {
+            old.routes.iter().zip(new.routes.iter()).map(|(old, new)| Arc::ptr_eq(old, new)).collect()
+        };
+        let same = built(&text("/two", "round_robin"), &ports, &first).await;
+        assert_eq!(kept(&first, &same), [true, true, false], "passwords are read anew");
+        let moved = built(&text("/moved", "round_robin"), &ports, &same).await;
+        assert_eq!(kept(&same, &moved), [true, false, false]);
+        let rebuilt = built(&text("/moved", "ip_hash"), &ports, &moved).await;
+        assert_eq!(kept(&moved, &rebuilt), [false, true, false], "its upstream is another one now");
+    }
 }

@@ -23,6 +23,11 @@ pub struct MiddlewareError {
     problem: String,
 }
 
+/// Whether what a middleware does may change while its section stays the same.
+pub(crate) fn reads_files(config: &config::Middleware) -> bool {
+    matches!(config.kind, MiddlewareKind::BasicAuth { .. })
+}
+
 /// Builds a middleware from its section.
 pub(crate) fn build(config: &config::Middleware) -> Result<Arc<dyn Middleware>, MiddlewareError> {
     let failed = |problem: String| MiddlewareError { name: config.name.to_string(), problem };
