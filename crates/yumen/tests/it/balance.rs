@@ -118,8 +118,9 @@ fn client_keeps_its_endpoint_by_address_hash() {
     }
 }
 
+/// Two slow answers in a row are needed for a verdict that nobody meant, as may happen on a busy machine.
 const CHECKED: &str = "panic_threshold: 0%, \
-    health: { http: { path: /health }, interval: 200ms, timeout: 150ms, rise: 2, fall: 1, jitter: 0% }";
+    health: { http: { path: /health }, interval: 500ms, timeout: 500ms, rise: 2, fall: 2, jitter: 0% }";
 
 fn healthy(site: &Site, endpoint: &Origin) -> bool {
     let status = site.status();
@@ -137,9 +138,9 @@ fn endpoint_that_turns_bad_gets_nothing_and_comes_back_after_enough_good_checks(
     let begun = yumen_net::rt::now();
     until("the verdict", || (!healthy(&site, &all[1])).then_some(()));
     let took = begun.elapsed();
-    println!("an endpoint that turned bad was left out after {took:?}; the interval is 200 ms");
+    println!("an endpoint that turned bad was left out after {took:?}; the interval is 500 ms");
     // How many checks that took says nothing on a busy machine, where they go on while the verdict is asked for.
-    assert!(all[1].checks() > checks && took < Duration::from_secs(5), "{took:?}");
+    assert!(all[1].checks() > checks && took < Duration::from_secs(10), "{took:?}");
     let before = all[1].requests().len();
     assert_eq!(tally(&site, 10), counts(&[("o0", 10)]));
     assert_eq!(all[1].requests().len(), before);
@@ -175,7 +176,7 @@ fn one_slow_check_does_not_delay_the_verdict_on_another() {
 fn tcp_check_sees_an_endpoint_go_and_come() {
     let (listener, addr) = listen();
     let stays = Origin::named("o0");
-    let health = "panic_threshold: 0%, health: { tcp: {}, interval: 100ms, timeout: 100ms, rise: 1, fall: 1 }";
+    let health = "panic_threshold: 0%, health: { tcp: {}, interval: 500ms, timeout: 500ms, rise: 1, fall: 2 }";
     let site = Site::start(&config(&[format!("\"{}\"", stays.addr), format!("\"{addr}\"")], health));
     let is_healthy = || site.status()["upstreams"][0]["endpoints"][1]["healthy"] == true;
     drop(accept(&listener));
@@ -227,7 +228,7 @@ fn health_survives_a_reload_and_ends_with_its_section() {
     assert!(!healthy(&site, &all[1]));
     assert_eq!(tally(&site, 6), counts(&[("o0", 6)]));
     // The section has changed, the endpoint has not.
-    site.change(&text.replace("interval: 200ms", "interval: 300ms"));
+    site.change(&text.replace("interval: 500ms", "interval: 600ms"));
     assert!(!healthy(&site, &all[1]));
     assert_eq!(tally(&site, 6), counts(&[("o0", 6)]));
     // Nobody checks any more: nobody can say that it is ill.
