@@ -311,7 +311,12 @@ pub(crate) static UPSTREAM: Table = Table {
         key("timeouts", Kind::Section(&UPSTREAM_TIMEOUTS), "", "How long endpoints may take."),
         key("tls", Kind::Section(&UPSTREAM_TLS), "", "TLS to `https://` endpoints."),
         key("dns", Kind::Section(&DNS), "", "How names are resolved."),
-        key("max_connections", Kind::OrOff(&Kind::Number), "off", "Connections at a time to each endpoint."),
+        key(
+            "max_connections",
+            Kind::OrOff(&Kind::Number),
+            "off",
+            "Requests and streams in flight at a time, over all endpoints; beyond it 503.",
+        ),
     ],
 };
 
