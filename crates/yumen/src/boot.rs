@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -168,6 +168,7 @@ fn assemble(
         supervisor,
         orders,
         wish: watch::channel(None).0,
+        seen: Mutex::default(),
         mending: watch::channel(BTreeSet::new()).0,
         refused: Mutex::new(None),
         draining: AtomicBool::new(false),
@@ -218,8 +219,9 @@ async fn watch_files(gateway: Arc<Gateway>) {
                 let files = wish.as_ref().map(Wish::watched).unwrap_or_default();
                 let broken = mending.borrow_and_update().clone();
                 let own = gateway.source.path().map(Path::to_owned);
-                watch.set(&files.into_iter().chain(broken).chain(own).collect());
-                // What changed after it was read and before it was watched.
+                let seen = gateway.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                watch.set(&files.into_iter().chain(broken).chain(own).collect(), &seen);
+                // What changed after it was read and before its look was taken.
                 let is_new = |wish: &Wish| judged.as_ref() != Some(&wish.digest);
                 if let Some(wish) = wish.filter(is_new) {
                     judged = Some(wish.digest.clone());

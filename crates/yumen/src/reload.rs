@@ -18,6 +18,7 @@ use yumen_telemetry::ELSEWHERE;
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
 use crate::service::Supervisor;
+use crate::watch::{Looks, looks};
 use crate::{last_good, report};
 
 /// Somebody asks for a reload, and may want to know how it went.
@@ -38,6 +39,8 @@ pub(crate) struct Gateway {
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     /// What is in force, for who watches its files.
     pub(crate) wish: watch::Sender<Option<Wish>>,
+    /// What its files looked like before they were read.
+    pub(crate) seen: Mutex<Looks>,
     /// Files of a configuration that was refused: mending one of them may mend it.
     pub(crate) mending: watch::Sender<BTreeSet<PathBuf>>,
     pub(crate) refused: Mutex<Option<Value>>,
@@ -92,11 +95,14 @@ impl Gateway {
         }
         let previous = self.proxy.snapshot();
         let origin = Origin { source: wish.name.clone(), digest: wish.digest.clone() };
+        let files = wish.watched();
+        let seen = tokio::task::spawn_blocking(move || looks(&files)).await.unwrap_or_default();
         let config = Arc::clone(&wish.config);
         let next = Snapshot::build(config, origin, &self.ports, &previous).await.map_err(|e| e.to_string())?;
         let prepared = self.process.prepare(&wish.config, self.proxy.log()).await.map_err(|e| format!("{e:#}"))?;
         let applied = self.apply(next, &wish).await?;
         // Nothing below can fail. The admin API may be asked about it as soon as it is open.
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         self.wish.send_replace(Some(wish.clone()));
         self.process.commit(prepared, self.proxy.log(), Arc::clone(self) as _);
         tell_warnings(&wish.warnings);

@@ -27,18 +27,26 @@ const READ: u64 = 1 << 20;
 /// What a file looked like: where its name leads, its size, when it was written, and a digest of what it holds; of a
 /// pattern, the names there are.
 #[derive(Clone, PartialEq, Eq)]
-enum Look {
+pub(crate) enum Look {
     Missing,
     File { real: PathBuf, size: u64, written: Option<SystemTime>, holds: u64 },
     Names(BTreeSet<OsString>),
 }
+
+/// What files look like now. Who takes this before he reads them can tell later whether they have changed since. Blocks.
+pub(crate) fn looks(files: &BTreeSet<PathBuf>) -> Looks {
+    files.iter().map(|file| (file.clone(), look(file))).collect()
+}
+
+/// Files with what they looked like.
+pub(crate) type Looks = BTreeMap<PathBuf, Look>;
 
 /// Watches files.
 pub(crate) struct Watch {
     watcher: RecommendedWatcher,
     events: mpsc::UnboundedReceiver<()>,
     directories: BTreeSet<PathBuf>,
-    look: BTreeMap<PathBuf, Look>,
+    look: Looks,
 }
 
 impl Watch {
@@ -55,8 +63,9 @@ impl Watch {
         Ok(Self { watcher, events, directories: BTreeSet::new(), look: BTreeMap::new() })
     }
 
-    /// Watches these files from now on, and no others. Files that cannot be watched are told in the log.
-    pub(crate) fn set(&mut self, files: &BTreeSet<PathBuf>) {
+    /// Watches these files from now on, and no others; `seen` is what they looked like before they were read. Files that
+    /// cannot be watched are told in the log.
+    pub(crate) fn set(&mut self, files: &BTreeSet<PathBuf>, seen: &Looks) {
         // Where a name leads, too: a file that is written in place tells only its own directory.
         let real = files.iter().filter_map(|f| std::fs::canonicalize(f).ok());
         let directories: BTreeSet<PathBuf> = files.iter().cloned().chain(real).map(|f| directory(&f)).collect();
@@ -76,14 +85,15 @@ impl Watch {
         self.directories = directories;
         let old = std::mem::take(&mut self.look);
         // What was known before keeps its old look, so a change during a reload is not lost.
-        self.look = files.iter().map(|f| (f.clone(), old.get(f).cloned().unwrap_or_else(|| look(f)))).collect();
+        let known = |f: &PathBuf| old.get(f).or_else(|| seen.get(f)).cloned();
+        self.look = files.iter().map(|f| (f.clone(), known(f).unwrap_or_else(|| look(f)))).collect();
     }
 
     /// Waits until a watched file has changed.
     pub(crate) async fn changed(&mut self) {
         loop {
             // First, because a wait that was given up may have taken the event with it.
-            let now: BTreeMap<PathBuf, Look> = self.look.keys().map(|f| (f.clone(), look(f))).collect();
+            let now: Looks = self.look.keys().map(|f| (f.clone(), look(f))).collect();
             if now != self.look {
                 self.look = now;
                 return;
@@ -123,5 +133,29 @@ fn look(file: &Path) -> Look {
             Look::File { real, size: meta.len(), written: meta.modified().ok(), holds: hasher.finish() }
         }
         _ => Look::Missing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn file_that_changed_between_its_reading_and_its_watching_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, "one").unwrap();
+        let files = BTreeSet::from([file.clone()]);
+        let seen = looks(&files);
+        std::fs::write(&file, "two").unwrap();
+        rt::Control::start(1).unwrap().block_on(async {
+            let mut watch = Watch::start().unwrap();
+            watch.set(&files, &seen);
+            // The next look would be half a minute away, and no event comes.
+            rt::timeout(Duration::from_secs(20), watch.changed()).await.unwrap();
+            // It is told once.
+            assert!(watch.look == looks(&files));
+        });
     }
 }
