@@ -88,10 +88,10 @@ impl Endpoint {
         self.healthy.load(Relaxed)
     }
 
-    /// Notes a verdict of the health checks; says whether it is news.
-    pub(crate) fn judge(&self, healthy: bool) -> bool {
+    /// Notes a verdict of the health checks.
+    pub(crate) fn judge(&self, healthy: bool) {
         self.metrics.healthy.set(u64::from(healthy));
-        self.healthy.swap(healthy, Relaxed) != healthy
+        self.healthy.store(healthy, Relaxed);
     }
 
     /// Exchanges and streams in flight.

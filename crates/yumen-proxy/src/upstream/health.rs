@@ -55,11 +55,7 @@ async fn run(upstream: Weak<Upstream>, health: Health) {
         drop(tell);
         while let Some((endpoint, verdict)) = verdicts.recv().await {
             let streak = streaks.entry(endpoint.id).or_default();
-            let in_force = strong.if_in_force(|| {
-                if judge(&strong, &endpoint, streak, &health, verdict) {
-                    strong.refresh();
-                }
-            });
+            let in_force = strong.if_in_force(|| judge(&strong, &endpoint, streak, &health, verdict));
             if !in_force {
                 return;
             }
@@ -70,29 +66,21 @@ async fn run(upstream: Weak<Upstream>, health: Health) {
     }
 }
 
-fn judge(
-    upstream: &Upstream,
-    endpoint: &Endpoint,
-    streak: &mut Streak,
-    health: &Health,
-    verdict: io::Result<()>,
-) -> bool {
+fn judge(upstream: &Upstream, endpoint: &Endpoint, streak: &mut Streak, health: &Health, verdict: io::Result<()>) {
     match verdict {
         Ok(()) => {
             *streak = Streak { good: streak.good.saturating_add(1), bad: 0 };
-            let changed = streak.good >= health.rise && endpoint.judge(true);
-            if changed {
+            if streak.good >= health.rise && !endpoint.is_healthy() {
+                upstream.judge(endpoint, true);
                 tracing::info!(upstream = %upstream.name, endpoint = %endpoint.name, "endpoint is healthy again");
             }
-            changed
         }
         Err(error) => {
             *streak = Streak { good: 0, bad: streak.bad.saturating_add(1) };
-            let changed = streak.bad >= health.fall && endpoint.judge(false);
-            if changed {
+            if streak.bad >= health.fall && endpoint.is_healthy() {
+                upstream.judge(endpoint, false);
                 tracing::warn!(upstream = %upstream.name, endpoint = %endpoint.name, %error, "endpoint is unhealthy");
             }
-            changed
         }
     }
 }

@@ -90,8 +90,20 @@ impl Upstream {
 
     /// The parts of one endpoint's health have changed, or the endpoints themselves: chooses anew who may be chosen.
     pub(crate) fn refresh(&self) {
+        self.choose_among(Endpoint::is_healthy);
+    }
+
+    /// A verdict of the health checks. Who sees it may rely on it: it counts before it is told.
+    pub(crate) fn judge(&self, endpoint: &Endpoint, healthy: bool) {
+        self.choose_among(|e| if e.id == endpoint.id { healthy } else { e.is_healthy() });
+        endpoint.judge(healthy);
+        // New addresses may have come in between.
+        self.refresh();
+    }
+
+    fn choose_among(&self, is_healthy: impl Fn(&Endpoint) -> bool) {
         let all = self.endpoints.load();
-        let healthy: Vec<_> = all.iter().filter(|e| e.is_healthy() && e.weight > 0).cloned().collect();
+        let healthy: Vec<_> = all.iter().filter(|e| is_healthy(e) && e.weight > 0).cloned().collect();
         let weighty = all.iter().filter(|e| e.weight > 0).count();
         let share = (healthy.len() * 100).checked_div(weighty).unwrap_or(0);
         // Below the threshold the checks are believed to be wrong rather than nearly everyone to be ill: spreading over
