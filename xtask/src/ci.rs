@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{layers, sizes, test};
+use crate::{dist, layers, sizes, test};
 
 /// Program that tests or checks start -> the Debian package that has it.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -23,7 +23,12 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("nghttp", "nghttp2-client"),
     ("setpriv", "util-linux"),
     ("dnsmasq", "dnsmasq-base"),
+    ("strip", "binutils"),
+    ("rpm", "rpm"),
     ("systemd-analyze", "systemd"),
+    ("wixl", "wixl"),
+    ("msibuild", "msitools"),
+    ("osslsigncode", "osslsigncode"),
 ];
 
 /// Runs every step; stops at the first that fails.
@@ -37,6 +42,7 @@ pub(crate) fn run() -> Result<()> {
     let strict = [("RUSTDOCFLAGS", "-D warnings")];
     step("docs", || cargo(&["doc", "--no-deps", "--workspace", "--quiet"], &strict))?;
     step("test", || test::run(&[]))?;
+    step("dist", dist::check)?;
     step("cargo-deny", install_deny)?;
     step("licences", || cargo(&["deny", "--log-level", "error", "check", "licenses", "bans", "sources"], &[]))?;
     println!("ci: all steps passed in {:.1} s", start.elapsed().as_secs_f64());

@@ -16,6 +16,8 @@ mod sizes;
 
 mod bench;
 
+mod dist;
+
 mod source;
 
 use std::path::PathBuf;
@@ -30,6 +32,7 @@ usage: cargo xtask COMMAND
   ci       all checks and tests, as .ci/run does: installs what is missing, formats, lints, docs, licences, tests
   layers   who may import whom: crates, modules, OS words, unsafe
   sizes    files, functions and argument lists within their budgets; prints the medians
+  dist     packages, sums and the SBOM of a release; see `cargo xtask dist --help`
   bench    Yumen, nginx, HAProxy and Caddy in one run; see `cargo xtask bench --help`
 ";
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(),
         "layers" => layers::run(),
         "sizes" => sizes::run(),
+        "dist" => dist::run(&rest),
         "bench" => bench::run(&rest),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");
