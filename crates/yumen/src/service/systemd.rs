@@ -13,6 +13,8 @@ use super::{Facts, Instance, State, unit};
 
 /// Where an administrator's units are.
 const UNITS: &str = "/etc/systemd/system";
+/// Where those of packages are; an administrator's unit of the same name goes before.
+const PACKAGED: &str = "/usr/lib/systemd/system";
 /// Folders that the unit hides from the gateway.
 const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 
@@ -91,10 +93,12 @@ fn order(instance: &Instance, verb: &str) -> anyhow::Result<()> {
 
 /// What is known of it.
 pub(crate) fn facts(instance: &Instance, scope: &Scope) -> anyhow::Result<Facts> {
-    let unit = match fs::read_to_string(path(instance, scope)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Facts::only(State::Missing)),
-        read => read.with_context(|| format!("cannot read {}", path(instance, scope).display()))?,
+    let packaged = scope.place(Path::new(PACKAGED)).join(unit::file_name(instance));
+    let places = [path(instance, scope), packaged];
+    let Some(path) = places.iter().find(|path| path.exists()) else {
+        return Ok(Facts::only(State::Missing));
     };
+    let unit = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let id = instance.id();
     let mut facts = Facts {
         config: unit::config_of(&unit).map(PathBuf::from),

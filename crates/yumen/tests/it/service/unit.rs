@@ -101,6 +101,21 @@ fn unit_of_somebody_else_is_neither_replaced_nor_removed() {
 }
 
 #[test]
+fn unit_of_a_package_is_known_and_not_removed() {
+    let root = Root::new(CONFIG);
+    let missing = root.service(&["status"]);
+    assert_eq!(missing.status.code(), Some(4), "{}", text(&missing));
+    assert!(root.install(&[]).status.success());
+    let packaged = root.path("usr/lib/systemd/system/yumen.service");
+    std::fs::create_dir_all(packaged.parent().unwrap()).unwrap();
+    std::fs::rename(root.unit("yumen"), &packaged).unwrap();
+    let known = root.service(&["status"]);
+    assert!(text(&known).contains("/etc/yumen/yumen.yaml"), "{}", text(&known));
+    assert_eq!(root.service(&["uninstall"]).status.code(), Some(1));
+    assert!(packaged.exists());
+}
+
+#[test]
 fn broken_configuration_is_not_installed() {
     let root = Root::new("listners: {}\n");
     let done = root.install(&[]);
