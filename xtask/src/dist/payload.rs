@@ -32,6 +32,8 @@ pub(super) struct Payload {
     /// The script of each shell, in the order of [`COMPLETIONS`], then that of PowerShell.
     completions: Vec<String>,
     schema: String,
+    /// The unit for a program in `/usr/bin` and its configuration in `/etc/yumen`; none for Windows.
+    unit: String,
     packaging: PathBuf,
     root: PathBuf,
 }
@@ -59,8 +61,9 @@ impl Payload {
         let shells = COMPLETIONS.iter().map(|(shell, ..)| *shell).chain(["powershell"]);
         let completions = shells.map(|shell| tool::run(&host, &["completions", shell])).collect::<Result<_>>()?;
         let root = crate::root()?;
+        let unit = if release.is_windows() { String::new() } else { unit(&host, work)? };
         let schema = tool::run(&host, &["schema"])?;
-        Ok(Self { program, pages, completions, schema, packaging: root.join("packaging"), root })
+        Ok(Self { program, pages, completions, schema, unit, packaging: root.join("packaging"), root })
     }
 
     /// A file under `packaging/`.
@@ -104,7 +107,7 @@ impl Payload {
             scripts.map(|((_, name, _), script)| Entry::new(at(&format!("completions/{name}")), script.clone())),
         );
         if !windows {
-            entries.push(Entry::new(at("yumen.service"), self.unit()?));
+            entries.push(Entry::new(at("yumen.service"), self.unit.clone()));
             let pages = self.pages.iter().map(|(name, text)| Entry::new(at(&format!("man/{name}")), text.clone()));
             entries.extend(pages);
         }
@@ -116,7 +119,7 @@ impl Payload {
         let mut entries = vec![
             Entry::new("usr/bin/yumen", self.program.clone()).runs(),
             Entry::new("etc/yumen/yumen.yaml", self.read("yumen.yaml")?).config(),
-            Entry::new("usr/lib/systemd/system/yumen.service", self.unit()?),
+            Entry::new("usr/lib/systemd/system/yumen.service", self.unit.clone()),
             Entry::new("usr/share/yumen/yumen.schema.json", self.schema.clone()),
             match tree {
                 Tree::Debian => Entry::new("usr/share/doc/yumen/copyright", self.license()?),
@@ -132,11 +135,6 @@ impl Payload {
         }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(entries)
-    }
-
-    /// The unit for a program in `/usr/bin` and its configuration in `/etc/yumen`.
-    fn unit(&self) -> Result<String> {
-        self.read("linux/yumen.service")
     }
 
     /// The container file, for the archive beside it.
@@ -165,6 +163,25 @@ fn host(options: &Options, work: &Path) -> Result<PathBuf> {
     }
     tool::cargo(&["build", "--package", "yumen", "--locked"])?;
     Ok(crate::root()?.join("target/debug/yumen"))
+}
+
+/// The unit as `yumen service install` writes it, for where packages put the program.
+fn unit(host: &str, work: &Path) -> Result<String> {
+    let image = work.join("image");
+    let config = image.join("etc/yumen/yumen.yaml");
+    fs::create_dir_all(config.parent().unwrap_or(&image))?;
+    // With a low port, so that the unit of a package lets an operator open one by a change of the configuration alone.
+    let open = "listeners: { web: { bind: \":80\" } }\nroutes: { all: { upstream: app } }\n\
+                upstreams: { app: { endpoints: [\"127.0.0.1:3000\"] } }\n";
+    fs::write(&config, open)?;
+    let image_path = image.to_string_lossy();
+    tool::run(host, &["service", "install", "--root", &image_path, "--config", "/etc/yumen/yumen.yaml"])?;
+    let text = fs::read_to_string(image.join("etc/systemd/system/yumen.service")).context("no unit was written")?;
+    let (first, rest) = text.split_once('\n').context("the unit has one line only")?;
+    ensure!(first.starts_with('#'), "the unit begins with `{first}`, where a comment is expected");
+    let program = format!("\"{host}\"");
+    ensure!(rest.contains(&program), "the unit does not name the program that wrote it, {host}");
+    Ok(format!("# Settings of your own: `systemctl edit yumen`.\n{}", rest.replace(&program, "/usr/bin/yumen")))
 }
 
 fn newest_glibc(program: &[u8]) -> Option<String> {
