@@ -18,6 +18,8 @@ mod bench;
 
 mod dist;
 
+mod editor;
+
 mod source;
 
 use std::path::PathBuf;
