@@ -9,6 +9,8 @@ use yumen_test::{Case, Config, End, Entry, PATIENCE, Peer, Program, Step, What, 
 
 use crate::gateway::PROGRAM;
 
+const NO_ORIGIN: &str = "no connection came to the origin";
+
 /// Where the scripts are.
 pub(super) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/wire")
@@ -54,6 +56,16 @@ impl Stage {
     }
 
     pub(super) fn play(&mut self, case: &Case) {
+        let mut played = self.play_once(case);
+        if played.outcome.as_ref().is_err_and(|what| what.contains(NO_ORIGIN) && what.contains("endpoint_closed_early"))
+        {
+            // A busy system may tell the gateway of the end of the last case's connection after it was used once more.
+            played = self.play_once(case);
+        }
+        self.played.push(played);
+    }
+
+    fn play_once(&mut self, case: &Case) -> Played {
         let first = self.clients + 1;
         let mut scene = Scene { stage: self, client: None, origin: None, former: Vec::new() };
         let outcome = case
@@ -64,13 +76,13 @@ impl Stage {
         drop(scene);
         // What a failed case left in the backlog is not the next one's.
         while self.origin.accept().is_ok() {}
-        self.played.push(Played {
+        Played {
             title: case.title.clone(),
             line: case.line,
             connections: first..self.clients + 1,
             log: case.log.clone().unwrap_or_default(),
             outcome,
-        });
+        }
     }
 
     /// Compares the access log and gives what went wrong in all cases.
@@ -218,7 +230,7 @@ impl Stage {
         let accepted = within(PATIENCE, || self.origin.accept().ok());
         accepted.map(|(stream, _)| Peer::of(stream)).ok_or_else(|| {
             let (came, end) = client.map(Peer::read_present).unwrap_or_default();
-            format!("no connection came to the origin; the client got \"{}\", then {end:?}", shown(&came))
+            format!("{NO_ORIGIN}; the client got \"{}\", then {end:?}", shown(&came))
         })
     }
 }
