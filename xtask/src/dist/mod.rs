@@ -28,6 +28,9 @@ use payload::Payload;
 
 /// Makes the packages; `words` are the arguments of the command.
 pub(crate) fn run(words: &[String]) -> Result<()> {
+    if words == ["--check"] {
+        return check();
+    }
     match Options::parse(words)? {
         None => print!("{}", option::USAGE),
         Some(options) => make(&options)?,
@@ -57,7 +60,30 @@ pub(crate) fn check() -> Result<()> {
         return Ok(());
     }
     let more = ["--sign-test", "--url", "https://example.org/yumen/{version}"].map(str::to_owned);
-    run(&[words(option::WINDOWS, &windows), more.to_vec()].concat())
+    let words = [words(option::WINDOWS, &windows), more.to_vec()].concat();
+    run(&words)?;
+    cycle(&root, &out, &words)
+}
+
+/// Installs, upgrades and uninstalls under Wine, where that was fetched.
+fn cycle(root: &Path, out: &Path, words: &[String]) -> Result<()> {
+    /// Higher than any that is released; Wine takes one above 127 for negative.
+    const LATER: &str = "100.0.0";
+    let wine = std::env::var_os("WIN_DIR").map_or_else(|| root.join("target/windows"), PathBuf::from);
+    if !root.join("ci/windows/env.sh").exists() || !wine.join("prefix.tmpl").exists() {
+        println!("dist: the MSI was not installed: there is no Wine in {}", wine.display());
+        return Ok(());
+    }
+    let later = tempfile::tempdir()?;
+    let more = ["--version", LATER, "--out", &later.path().to_string_lossy()].map(str::to_owned);
+    run(&[words, &more].concat())?;
+    let installer = |folder: &Path, version: &str| {
+        folder.join(format!("yumen-{version}-{}.msi", option::WINDOWS)).to_string_lossy().into_owned()
+    };
+    let (old, new) = (installer(out, &tool::workspace_version()?), installer(later.path(), LATER));
+    let script = root.join("packaging/windows/cycle.sh");
+    print!("{}", tool::run(&script.to_string_lossy(), &[&old, &new])?);
+    Ok(())
 }
 
 /// What every format needs to know.

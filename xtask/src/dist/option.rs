@@ -16,6 +16,7 @@ pub(super) const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
 pub(super) const USAGE: &str = "\
 usage: cargo xtask dist [OPTION]...
+       cargo xtask dist --check     as CI does: the debug program in every package, each looked into
 
   --target TRIPLE        what for; default: this host's Linux. A Windows target makes the Windows packages
   --profile NAME         the cargo profile to build with; default: release
