@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -172,6 +172,7 @@ fn assemble(
         mending: watch::channel(BTreeSet::new()).0,
         refused: Mutex::new(None),
         draining: AtomicBool::new(false),
+        reloads: AtomicU64::new(0),
     };
     Ok((Arc::new(gateway), inbox))
 }

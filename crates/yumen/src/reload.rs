@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -45,6 +45,8 @@ pub(crate) struct Gateway {
     pub(crate) mending: watch::Sender<BTreeSet<PathBuf>>,
     pub(crate) refused: Mutex<Option<Value>>,
     pub(crate) draining: AtomicBool,
+    /// Reloads that have ended, one way or the other.
+    pub(crate) reloads: AtomicU64,
 }
 
 impl Gateway {
@@ -58,6 +60,7 @@ impl Gateway {
             let by = orders.last().map_or("", |o| o.by);
             self.supervisor.reloading();
             let outcome = self.reload(by).await;
+            self.reloads.fetch_add(1, Ordering::Relaxed);
             self.supervisor.reloaded(self.tell().as_deref().map_err(String::as_str));
             for done in orders.into_iter().filter_map(|o| o.done) {
                 // Who asked may have left.
@@ -193,6 +196,7 @@ impl Control for Gateway {
     fn status(&self) -> Value {
         let mut status = report::status(&self.proxy);
         status["state"] = json!(if self.proxy.is_draining() { "draining" } else { "running" });
+        status["reloads"] = json!(self.reloads.load(Ordering::Relaxed));
         status["last_refused"] = json!(*self.refused());
         status
     }

@@ -19,6 +19,10 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+pub mod windows_service;
+#[cfg(windows)]
+pub mod windows_system;
+#[cfg(windows)]
 use windows as system;
 
 mod private;

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -14,6 +15,10 @@ use super::{Format, Target, status};
 use crate::boot::{self, Start};
 use crate::compose::{self, Wish};
 use crate::service::{self, Instance, Needs, Outcome, Plan, Scope, State};
+
+/// How long the outcome of a reload is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Ports below this one need a right on some systems.
 const FREE_PORTS: u16 = 1024;
@@ -235,14 +240,33 @@ fn gateway(config: &Path) -> anyhow::Result<Value> {
     super::block_on(async { Ok(client.status().await?) })
 }
 
+/// The status after the reload that followed this count; the last one there is when it takes too long.
+fn ended(before: &Value, ask: impl Fn() -> Option<Value>) -> Option<Value> {
+    let begun = yumen_net::rt::now();
+    loop {
+        let status = ask();
+        let is_over = status.as_ref().is_none_or(|status| status["reloads"] != *before);
+        if is_over || yumen_net::rt::now().saturating_duration_since(begun) > PATIENCE {
+            return status;
+        }
+        std::thread::park_timeout(PAUSE);
+    }
+}
+
 /// Reloads it, and says what came of it.
 fn reload(which: &Which) -> anyhow::Result<ExitCode> {
     let file = match &which.config {
         Some(file) => Some(file.clone()),
         None => service::facts(&which.name, &Scope::default())?.config,
     };
+    let ask = || file.as_deref().and_then(|file| gateway(file).ok());
+    let before = ask();
     let asked = service::reload(&which.name);
-    let after = file.as_deref().and_then(|file| gateway(file).ok());
+    let after = match (&asked, &before) {
+        // Where the manager does not wait for the outcome, the gateway counts.
+        (Ok(()), Some(before)) => ended(&before["reloads"], ask),
+        _ => ask(),
+    };
     let refused = after.as_ref().map_or(&Value::Null, |status| &status["last_refused"]);
     if !refused.is_null() {
         eprintln!("error: the configuration was refused; what ran before runs on");

@@ -21,6 +21,7 @@ pub(crate) enum State {
     /// It runs.
     Running,
     /// It runs and reads its configuration.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "other systems have no such state"))]
     Reloading,
     /// It is on its way to end.
     Stopping,

@@ -7,6 +7,8 @@
 #[cfg(target_os = "linux")]
 #[path = "systemd.rs"]
 mod manage;
+#[cfg(windows)]
+mod windows;
 #[cfg(not(any(target_os = "linux", windows)))]
 #[path = "other.rs"]
 mod manage;
@@ -22,6 +24,7 @@ mod instance;
 
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(not(windows))]
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -33,6 +36,10 @@ pub(crate) use failure::{Cause, Failure};
 pub(crate) use instance::Instance;
 pub(crate) use manage::{facts, install, logs, reload, start, stop, uninstall};
 pub(crate) use plan::{Needs, Outcome, Plan, Scope};
+#[cfg(windows)]
+pub(crate) use windows::run;
+#[cfg(windows)]
+use windows::{folder, manage};
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,6 +22,7 @@ pub(crate) struct Plan {
 
 /// What a configuration asks of the system.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "other systems ask for less"))]
 pub(crate) struct Needs {
     /// A listener has a port below 1024.
     pub(crate) low_port: bool,
