@@ -7,15 +7,19 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::os;
 pub use crate::os::{LocalListener, LocalStream};
+use crate::{os, rt};
 pub use inherited::Inherited;
 
 mod inherited;
+
+/// Between two attempts to open a port.
+const PORT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What makes a listener the listener it is: change any of it and the socket is opened anew.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +56,11 @@ pub struct ListenError {
 }
 
 impl ListenError {
+    /// Whether the port may be free in a moment: an exclusive one that was closed is refused in either way.
+    fn may_pass(&self) -> bool {
+        matches!(self.cause.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+    }
+
     fn new(addr: SocketAddr, cause: io::Error) -> Self {
         let port = addr.port();
         let remedy = match cause.kind() {
@@ -72,6 +81,21 @@ impl ListenError {
             _ => "check the address and the system's log".to_owned(),
         };
         Self { addr, remedy, cause }
+    }
+}
+
+/// Opens a listener, once more if need be: where a port stays taken for a moment after its owner has closed it, it is
+/// tried again for some seconds.
+///
+/// # Errors
+/// What the last attempt said.
+pub async fn patiently<T>(mut open: impl FnMut() -> Result<T, ListenError>) -> Result<T, ListenError> {
+    let deadline = rt::now() + os::PORT_PATIENCE;
+    loop {
+        match open() {
+            Err(e) if e.may_pass() && rt::now() < deadline => rt::sleep(PORT_PAUSE).await,
+            done => return done,
+        }
     }
 }
 

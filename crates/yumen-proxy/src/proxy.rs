@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use yumen_net::drain::Drain;
-use yumen_net::listen::{Inherited, ListenError, ListenOptions, ListenSet};
+use yumen_net::listen::{self, Inherited, ListenError, ListenOptions, ListenSet};
 use yumen_net::rt;
 use yumen_telemetry::{AccessLog, ELSEWHERE, Registry};
 
@@ -185,7 +185,7 @@ impl Proxy {
         let plan = ListenerPlan::between(&previous, &next);
         let mut opened = Vec::new();
         for key in &plan.open {
-            opened.push((key.clone(), self.listen(key)?));
+            opened.push((key.clone(), listen::patiently(|| self.listen(key)).await?));
         }
         let mut applied = Applied { generation: next.generation, ..Applied::default() };
         // Nothing below can fail. What waits in the queue of a listener that closes is met by the snapshot it came for.

@@ -32,7 +32,7 @@ pub(crate) fn keep(wish: &Wish, main: &Path, dir: &Path) -> io::Result<()> {
         _ => {}
     }
     yumen_net::os::create_private(&fresh, kept.to_string().as_bytes())?;
-    std::fs::rename(&fresh, dir.join(FILE)).inspect_err(|_| {
+    yumen_net::os::replace(&fresh, &dir.join(FILE)).inspect_err(|_| {
         // The first error is the one to tell.
         std::fs::remove_file(&fresh).unwrap_or_default();
     })

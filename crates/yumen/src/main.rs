@@ -26,6 +26,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    yumen_net::os::prepare_console();
     match cli::Cli::parse().execute() {
         Ok(code) => code,
         Err(error) => {

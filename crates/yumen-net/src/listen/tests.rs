@@ -120,3 +120,33 @@ fn connection_moves_to_another_thread() {
     io::Read::read_to_string(&mut client, &mut text).unwrap();
     assert_eq!(text, "moved");
 }
+
+#[tokio::test]
+async fn port_that_is_closed_a_moment_later_is_waited_for_where_that_can_happen() {
+    let set = ListenSet::open(&loopback(), 1).unwrap();
+    let mut options = loopback();
+    options.addr = set.local_addr();
+    let (mut set, mut attempts) = (Some(set), 0);
+    let opened = patiently(|| {
+        attempts += 1;
+        if attempts == 3 {
+            set.take();
+        }
+        ListenSet::open(&options, 1)
+    })
+    .await;
+    let expected = if os::PORT_PATIENCE.is_zero() { (true, 1) } else { (false, 3) };
+    assert_eq!((opened.is_err(), attempts), expected);
+}
+
+#[tokio::test]
+async fn mistaken_address_is_not_waited_for() {
+    let mut attempts = 0;
+    let foreign = ListenOptions::new("192.0.2.1:0".parse().unwrap());
+    let opened = patiently(|| {
+        attempts += 1;
+        ListenSet::open(&foreign, 1)
+    });
+    assert!(opened.await.is_err());
+    assert_eq!(attempts, 1);
+}

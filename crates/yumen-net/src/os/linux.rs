@@ -9,7 +9,10 @@ use std::time::Duration;
 use socket2::Socket;
 use tokio::net::TcpStream;
 
-pub(super) use super::unix::{exposure, is_exhausted, is_of_connection, lacks_family, take_inherited};
+pub(crate) use super::unix::PORT_PATIENCE;
+pub(super) use super::unix::{
+    exposure, is_exhausted, is_of_connection, lacks_family, machine_state, prepare_console, replace, take_inherited,
+};
 use super::{HostStats, ProcessStats};
 
 /// Several sockets may listen on one port and the kernel spreads connections over them.

@@ -27,7 +27,7 @@ use windows as system;
 
 mod private;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use socket2::Socket;
@@ -39,7 +39,7 @@ pub use unix::{LocalListener, LocalStream};
 #[cfg(windows)]
 pub use windows::{LocalListener, LocalStream};
 
-pub(crate) use system::{Pipe, claim_port, delay_source_port, splice_in, splice_out};
+pub(crate) use system::{PORT_PATIENCE, Pipe, claim_port, delay_source_port, splice_in, splice_out};
 
 /// Copies what a socket holds into `buf` without taking it; 0 is the end of the stream.
 pub(crate) fn peek(tcp: &tokio::net::TcpStream, buf: &mut [u8]) -> std::io::Result<usize> {
@@ -87,6 +87,25 @@ pub(crate) fn is_listening(socket: &Socket) -> std::io::Result<bool> {
 /// manager asks for it.
 pub fn monotonic_micros() -> Option<u64> {
     system::monotonic_micros()
+}
+
+/// Moves a file over another one in one step. Where a file that somebody holds open cannot be replaced, it is tried
+/// again for a fifth of a second; blocks meanwhile.
+///
+/// # Errors
+/// What the system says; both files are as they were then.
+pub fn replace(from: &Path, to: &Path) -> std::io::Result<()> {
+    system::replace(from, to)
+}
+
+/// The folder in which programs of this machine keep what changes while they run, each beneath a folder of its own.
+pub fn machine_state() -> PathBuf {
+    system::machine_state()
+}
+
+/// Makes a console show colours where it does not by itself. Call it once, before anything is written.
+pub fn prepare_console() {
+    system::prepare_console();
 }
 
 /// The process or the machine is out of descriptors or buffers.

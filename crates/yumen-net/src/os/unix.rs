@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -22,6 +23,19 @@ pub(super) fn exposure(path: &Path) -> io::Result<Option<String>> {
         )
     }))
 }
+
+/// A port is free as soon as its owner has closed it.
+pub(crate) const PORT_PATIENCE: Duration = Duration::ZERO;
+
+pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+pub(super) fn machine_state() -> PathBuf {
+    "/var/lib".into()
+}
+
+pub(super) fn prepare_console() {}
 
 pub(super) fn is_exhausted(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))

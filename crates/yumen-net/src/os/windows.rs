@@ -1,8 +1,9 @@
 //! Windows.
 #![expect(unsafe_code, reason = "socket option, affinity, process figures and pipe access rights have no safe wrapper")]
 
-use std::ffi::c_void;
+use std::ffi::{OsString, c_void};
 use std::io;
+use std::os::windows::ffi::OsStringExt;
 use std::os::windows::io::AsRawSocket;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -14,7 +15,9 @@ use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::windows::named_pipe::{ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions};
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_PIPE_BUSY, FILETIME, LocalFree};
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_PIPE_BUSY, ERROR_SHARING_VIOLATION, FILETIME, LocalFree,
+};
 use windows_sys::Win32::Networking::WinSock::{
     SO_EXCLUSIVEADDRUSE, SOL_SOCKET, WSAEAFNOSUPPORT, WSAEMFILE, WSAENOBUFS, setsockopt,
 };
@@ -22,11 +25,17 @@ use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
 use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
+use windows_sys::Win32::System::Com::CoTaskMemFree;
+use windows_sys::Win32::System::Console::{
+    ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode, GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE,
+    SetConsoleMode,
+};
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX};
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetCurrentThread, GetProcessHandleCount, GetProcessTimes, GetSystemTimes, SetThreadAffinityMask,
 };
+use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, KF_FLAG_DONT_VERIFY, SHGetKnownFolderPath};
 
 use super::{HostStats, ProcessStats};
 
@@ -38,6 +47,11 @@ pub const INHERITS_NODELAY: bool = false;
 pub const READINESS_IS_EDGE: bool = false;
 /// No splice.
 pub const HAS_SPLICE: bool = false;
+/// An exclusive port stays taken for a moment after its owner has closed it, while connections of it linger.
+pub(crate) const PORT_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long to wait between attempts to replace a file that others hold: 200 ms in all.
+const HELD: [u64; 6] = [5, 10, 20, 40, 50, 75];
 
 /// `SO_EXCLUSIVEADDRUSE`: otherwise another process may take the port. Never `SO_REUSEADDR`, which allows just that.
 pub(crate) fn claim_port(socket: &Socket, _share: bool) -> io::Result<()> {
@@ -53,6 +67,63 @@ pub(crate) fn claim_port(socket: &Socket, _share: bool) -> io::Result<()> {
         )
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Moves a file over another one. Virus scanners, viewers and backups hold files for milliseconds, and meanwhile it
+/// cannot be done.
+pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    let is_held = |e: &io::Error| {
+        let code = e.raw_os_error().and_then(|code| u32::try_from(code).ok());
+        matches!(code, Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION))
+    };
+    for pause in HELD {
+        match std::fs::rename(from, to) {
+            Err(e) if is_held(&e) => std::thread::park_timeout(Duration::from_millis(pause)),
+            done => return done,
+        }
+    }
+    std::fs::rename(from, to)
+}
+
+/// `%ProgramData%`.
+pub(super) fn machine_state() -> PathBuf {
+    program_data().unwrap_or_else(|| r"C:\ProgramData".into())
+}
+
+/// Asked of the system: the environment of a service may say something else.
+fn program_data() -> Option<PathBuf> {
+    let mut text: *mut u16 = ptr::null_mut();
+    // SAFETY: the identifier is a live constant, no token means the calling user, and the result goes into a
+    // live local. Whether the folder is there is not asked: who uses it makes it.
+    let done = unsafe {
+        SHGetKnownFolderPath(&FOLDERID_ProgramData, KF_FLAG_DONT_VERIFY as u32, ptr::null_mut(), &raw mut text)
+    };
+    let path = (done == 0 && !text.is_null()).then(|| {
+        // SAFETY: on success the text ends with a zero; it is read before it is freed.
+        let units = unsafe {
+            let length = (0..).take_while(|at| *text.add(*at) != 0).count();
+            std::slice::from_raw_parts(text, length)
+        };
+        PathBuf::from(OsString::from_wide(units))
+    });
+    // SAFETY: the system gave the text to us to free, also when it failed; null is allowed.
+    unsafe { CoTaskMemFree(text.cast()) };
+    path
+}
+
+/// Lets both streams of a console understand colours. Terminals do by themselves; the old console must be told.
+pub(super) fn prepare_console() {
+    for stream in [STD_OUTPUT_HANDLE, STD_ERROR_HANDLE] {
+        let mut mode = 0;
+        // SAFETY: the handle is the process's own, or refused by the calls; the mode goes into a live local.
+        unsafe {
+            let handle = GetStdHandle(stream);
+            if GetConsoleMode(handle, &raw mut mode) != 0 {
+                // An older system knows no colours, and shows them as what they are.
+                SetConsoleMode(handle, mode | ENABLE_VIRTUAL_TERMINAL_PROCESSING);
+            }
+        }
+    }
 }
 
 pub(crate) fn delay_source_port<T>(_socket: &T) -> io::Result<()> {
@@ -125,8 +196,8 @@ pub(super) fn process_stats() -> ProcessStats {
     let mut stats = ProcessStats::default();
     let (mut created, mut ended, mut kernel, mut user) = (NEVER, NEVER, NEVER, NEVER);
     let mut handles = 0u32;
-    let mut memory = PROCESS_MEMORY_COUNTERS::default();
-    memory.cb = size_of::<PROCESS_MEMORY_COUNTERS>() as u32;
+    let size = size_of::<PROCESS_MEMORY_COUNTERS>() as u32;
+    let mut memory = PROCESS_MEMORY_COUNTERS { cb: size, ..Default::default() };
     // SAFETY: the pseudo handle of this process is always valid, every pointer is to a live local of the type asked for,
     // and the size passed is that of the structure.
     unsafe {
@@ -137,7 +208,7 @@ pub(super) fn process_stats() -> ProcessStats {
         if GetProcessHandleCount(me, &raw mut handles) != 0 {
             stats.fds = handles.into();
         }
-        if K32GetProcessMemoryInfo(me, &raw mut memory, memory.cb) != 0 {
+        if K32GetProcessMemoryInfo(me, &raw mut memory, size) != 0 {
             stats.rss = memory.WorkingSetSize as u64;
         }
     }
@@ -147,8 +218,7 @@ pub(super) fn process_stats() -> ProcessStats {
 pub(super) fn host_stats() -> HostStats {
     let mut stats = HostStats::default();
     let (mut idle, mut kernel, mut user) = (NEVER, NEVER, NEVER);
-    let mut memory = MEMORYSTATUSEX::default();
-    memory.dwLength = size_of::<MEMORYSTATUSEX>() as u32;
+    let mut memory = MEMORYSTATUSEX { dwLength: size_of::<MEMORYSTATUSEX>() as u32, ..Default::default() };
     // SAFETY: every pointer is to a live local of the type asked for, and the structure says its size.
     unsafe {
         if GetSystemTimes(&raw mut idle, &raw mut kernel, &raw mut user) != 0 {
@@ -178,13 +248,7 @@ impl LocalListener {
     /// # Errors
     /// `AddrInUse` when another process has that name, else what the system says.
     pub async fn open(path: &Path) -> io::Result<Self> {
-        if !path.as_os_str().to_string_lossy().starts_with(r"\\.\pipe\") {
-            let text = format!(
-                r"cannot listen on {}: a local listener here is a named pipe; write \\.\pipe\NAME",
-                path.display()
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
+        refuse_elsewhere(path)?;
         let next = instance(path, true).map_err(|e| match e.raw_os_error() {
             Some(code) if code == ERROR_ACCESS_DENIED as i32 => {
                 let text = format!(
@@ -207,6 +271,16 @@ impl LocalListener {
         let connected = std::mem::replace(&mut self.next, instance(&self.path, false)?);
         Ok(LocalStream { inner: Side::Server(connected) })
     }
+}
+
+/// A pipe of another machine has the same form of name, and opening it would show us to that machine. A plain path may
+/// lead there too.
+fn refuse_elsewhere(path: &Path) -> io::Result<()> {
+    if path.to_str().is_some_and(|text| text.starts_with(r"\\.\pipe\")) {
+        return Ok(());
+    }
+    let text = format!(r"{} is not a named pipe of this machine; write \\.\pipe\NAME", path.display());
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 /// Owner, system and administrators: all; nobody else, nothing inherited.
@@ -262,6 +336,7 @@ impl LocalStream {
     /// # Errors
     /// What the system says: `NotFound` means that nobody listens.
     pub async fn connect(path: &Path) -> io::Result<Self> {
+        refuse_elsewhere(path)?;
         // A listener between two instances is busy for a moment.
         for _ in 0..50 {
             match ClientOptions::new().open(path.as_os_str()) {
@@ -318,5 +393,30 @@ impl AsyncWrite for LocalStream {
             Side::Server(pipe) => Pin::new(pipe).poll_shutdown(cx),
             Side::Client(pipe) => Pin::new(pipe).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pipe_of_another_machine_is_never_dialled() {
+        for path in [r"\\server\pipe\yumen", r"\\?\UNC\server\pipe\yumen", r"C:\yumen.sock", r"\\.\UNC\server\pipe\x"] {
+            let dialled = LocalStream::connect(Path::new(path)).await.unwrap_err();
+            let opened = LocalListener::open(Path::new(path)).await.unwrap_err();
+            for error in [dialled, opened] {
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path}");
+                assert!(error.to_string().contains(r"\\.\pipe\NAME"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn state_of_the_machine_is_beneath_a_drive() {
+        let path = program_data().unwrap();
+        assert!(path.is_absolute() && path.ends_with("ProgramData"), "{}", path.display());
     }
 }
