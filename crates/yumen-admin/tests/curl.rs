@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
-use yumen_admin::{AdminClient, AdminError, AdminServer, ClientError, Listen, Token, TokenError};
+use yumen_admin::{AdminClient, AdminError, AdminServer, ClientError, Listen, Token};
 use yumen_core::{Control, ExplainRequest, Pending};
 
 /// A gateway that answers as it is told.
@@ -414,6 +414,8 @@ async fn nobody_there_is_said_plainly() {
 mod unix {
     use std::os::unix::fs::PermissionsExt;
 
+    use yumen_admin::TokenError;
+
     use super::*;
 
     #[tokio::test]
@@ -443,5 +445,35 @@ mod unix {
         let error = Token::open(&path).unwrap_err();
         assert!(matches!(error, TokenError::Exposed(_)));
         assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+}
+
+#[cfg(windows)]
+mod windows {
+    use super::*;
+
+    fn pipe() -> Listen {
+        Listen::Pipe(format!(r"\\.\pipe\yumen-admin-test-{}", std::process::id()))
+    }
+
+    #[tokio::test]
+    async fn named_pipe_answers_many_and_goes_with_the_server() {
+        let stage = Stage::on(|_| pipe()).await;
+        for _ in 0..20 {
+            assert_eq!(stage.client().status().await.unwrap()["generation"], 3);
+        }
+        assert_eq!(stage.client().reload().await.unwrap()["generation"], 4);
+        let nobody = AdminClient::new(stage.server.listen().clone(), None);
+        assert!(matches!(nobody.reload().await.unwrap_err(), ClientError::Refused { status: 401, .. }));
+        let client = stage.client();
+        stage.server.stop().await;
+        assert!(matches!(client.status().await.unwrap_err(), ClientError::Unreachable { .. }));
+    }
+
+    #[tokio::test]
+    async fn pipe_that_another_process_has_is_refused() {
+        let stage = Stage::on(|_| pipe()).await;
+        let second = AdminServer::start(&pipe(), stage.token.clone(), Arc::<Fake>::clone(&stage.fake)).await;
+        assert!(second.is_err_and(|e| e.to_string().contains("another process answers there")));
     }
 }

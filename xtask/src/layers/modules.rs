@@ -342,7 +342,7 @@ mod tests {
             ("b/mod.rs", "use crate::{W, b};\nuse super::a;"),
             ("b/c.rs", "use super::super::X;"),
         ]);
-        let places: Vec<_> = found.iter().map(|text| text.split(' ').next().unwrap()).collect();
+        let places: Vec<_> = found.iter().map(|text| text.split(' ').next().unwrap().replace('\\', "/")).collect();
         assert_eq!(places, ["b/c.rs:1", "b/mod.rs:1", "b/mod.rs:2"]);
     }
 

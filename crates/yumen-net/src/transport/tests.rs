@@ -68,12 +68,22 @@ async fn peeked_bytes_stay_and_more_are_waited_for() {
         b.write_all(b"def").await.unwrap();
         assert_eq!(more.await.unwrap(), 6);
     }
-    b.shutdown().await.unwrap();
-    assert_eq!(a.peek(&mut buf, 6).await.unwrap(), 6, "the end is told");
     let mut read = [0; 16];
     assert_eq!(poll_fn(|cx| a.poll_read(cx, &mut read)).await.unwrap(), 6);
     assert_eq!(&read[..6], b"abcdef");
-    assert_eq!(poll_fn(|cx| a.poll_read(cx, &mut read)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn end_behind_peeked_bytes_is_told() {
+    let (a, mut b) = pair().await;
+    let mut a = Transport::from(a);
+    let mut buf = [0; 16];
+    b.write_all(b"abc").await.unwrap();
+    assert_eq!(a.peek(&mut buf, 0).await.unwrap(), 3);
+    b.shutdown().await.unwrap();
+    assert_eq!(a.peek(&mut buf, 3).await.unwrap(), 3, "no more than seen is the end");
+    assert_eq!(poll_fn(|cx| a.poll_read(cx, &mut buf)).await.unwrap(), 3);
+    assert_eq!(poll_fn(|cx| a.poll_read(cx, &mut buf)).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
+use crate::gateway::until;
+
 /// An authority and the folder of what it issues; its own certificate is `ca.pem`.
 pub(crate) struct Authority {
     folder: PathBuf,
@@ -39,8 +41,9 @@ impl Authority {
 
     /// Puts a file in place in one step, readable by its owner only.
     pub(crate) fn replace(&self, name: &str, text: &str) {
-        let fresh = tempfile::NamedTempFile::new_in(&self.folder).unwrap();
-        fs::write(fresh.path(), text).unwrap();
-        fresh.persist(self.folder.join(name)).unwrap();
+        let fresh = tempfile::NamedTempFile::new_in(&self.folder).unwrap().into_temp_path();
+        fs::write(&fresh, text).unwrap();
+        // On Windows nobody can replace it in the moment in which the gateway reads it.
+        until("the file to be free", || fs::rename(&fresh, self.folder.join(name)).ok());
     }
 }

@@ -43,23 +43,35 @@ fn get(site: &Site, host: &str) -> Answer {
     client.answer()
 }
 
+fn refused(site: &Site, part: &str) {
+    let answer = get(site, "one.test");
+    assert_eq!((answer.status, answer.body.contains("tls_to_endpoint_failed")), (502, true), "{part}: {answer:?}");
+    let line = site.wait_access(|l| l["detail"].as_str().is_some_and(|d| d.contains(part)));
+    assert_eq!((&line["reason"], &line["side"]), (&"tls_to_endpoint_failed".into(), &"upstream".into()), "{line}");
+}
+
+#[test]
+fn endpoint_of_an_authority_that_the_system_does_not_know_is_refused() {
+    let folder = folder();
+    let nginx = Nginx::start(folder.path(), SERVERS);
+    let site = Site::start_in(folder, &config(&nginx, "sni: one.test"));
+    refused(&site, "authority");
+}
+
 #[test]
 fn endpoint_is_verified_against_the_given_authority_and_name() {
     let folder = folder();
     let nginx = Nginx::start(folder.path(), SERVERS);
     let site = Site::start_in(folder, &config(&nginx, "sni: one.test, ca: ca.pem"));
     assert_eq!(get(&site, "one.test").body, "one one.test");
-    let refused = |tls: &str, part: &str| {
+    for (tls, part) in [
+        ("sni: one.test, ca: other.pem", "`tls.ca`"),
+        ("sni: three.test, ca: ca.pem", "`tls.sni`"),
+        ("ca: ca.pem", "127.0.0.1"),
+    ] {
         site.change(&config(&nginx, tls));
-        let answer = get(&site, "one.test");
-        assert_eq!((answer.status, answer.body.contains("tls_to_endpoint_failed")), (502, true), "{tls}: {answer:?}");
-        let line = site.wait_access(|l| l["detail"].as_str().is_some_and(|d| d.contains(part)));
-        assert_eq!((&line["reason"], &line["side"]), (&"tls_to_endpoint_failed".into(), &"upstream".into()), "{line}");
-    };
-    refused("sni: one.test, ca: other.pem", "`tls.ca`");
-    refused("sni: three.test, ca: ca.pem", "`tls.sni`");
-    refused("ca: ca.pem", "127.0.0.1");
-    refused("sni: one.test", "authority");
+        refused(&site, part);
+    }
     site.change(&config(&nginx, "sni: three.test, verify: false"));
     assert_eq!(get(&site, "one.test").status, 200);
     site.wait_log("trusted");

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -41,6 +41,11 @@ pub(crate) fn yumen(arguments: &[&str]) -> Output {
 
 pub(crate) fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+/// A path as a double-quoted text of YAML can hold it: a backslash would begin an escape there.
+pub(crate) fn slashed(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "/")
 }
 
 /// An origin that answers every request with its name.
@@ -82,7 +87,8 @@ impl Gateway {
     pub(crate) fn start_whole(config: &str, others: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (listen, admin) = (free(), free());
-        let child = Command::new("true").spawn().unwrap();
+        // One that has ended, until `run` starts the real one.
+        let child = Command::new(PROGRAM).arg("--version").stdout(Stdio::null()).spawn().unwrap();
         let mut gateway = Self { folder, listen, admin, child };
         for (name, text) in others {
             gateway.write_file(name, text);
@@ -128,7 +134,7 @@ impl Gateway {
         let text = text.replace("{listen}", &self.listen.to_string()).replace("{admin}", &self.admin.to_string());
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text.replace("{folder}", &self.folder.path().to_string_lossy())).unwrap();
+        std::fs::write(path, text.replace("{folder}", &slashed(self.folder.path()))).unwrap();
     }
 
     pub(crate) fn file(&self) -> PathBuf {

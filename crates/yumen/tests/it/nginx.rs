@@ -24,12 +24,11 @@ impl Nginx {
     }
 
     fn try_start(folder: &Path, servers: &str, addr: SocketAddr) -> Option<Self> {
-        let root = folder.display();
         let text = format!(
-            "daemon off; master_process off; error_log {root}/nginx.log; pid {root}/nginx.pid;\n\
+            "daemon off; master_process off; error_log nginx.log; pid nginx.pid;\n\
              events {{}}\n\
-             http {{\n access_log off; client_body_temp_path {root}/t1; proxy_temp_path {root}/t2;\n\
-             fastcgi_temp_path {root}/t3; uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;\n{}\n}}\n",
+             http {{\n access_log off; client_body_temp_path t1; proxy_temp_path t2;\n\
+             fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;\n{}\n}}\n",
             servers.replace("{addr}", &addr.to_string())
         );
         fs::write(folder.join("nginx.conf"), text).unwrap();

@@ -20,6 +20,16 @@ fn config(origin: std::net::SocketAddr, admin: &str, access: &str, rest: &str) -
 const ADMIN: &str = "{ listen: \"{admin}\" }";
 const STATE: &str = "state_dir: \"{folder}/state\"";
 
+/// What the system has to talk to its own processes: a Unix socket, or a named pipe.
+fn local(folder: &Path) -> String {
+    let name = folder.file_name().unwrap().to_string_lossy();
+    if cfg!(windows) {
+        format!("pipe:yumen-test-{name}")
+    } else {
+        format!("unix:{}", folder.join("admin.sock").display())
+    }
+}
+
 fn reload(gateway: &Gateway) -> String {
     let output = gateway.command("reload");
     assert!(output.status.success(), "{}", text(&output));
@@ -80,7 +90,7 @@ fn access_log_that_cannot_be_opened_refuses_the_reload_and_changes_nothing() {
 }
 
 #[test]
-fn admin_moves_to_another_address_and_a_unix_socket_and_off() {
+fn admin_moves_to_another_address_and_a_local_socket_and_off() {
     let origin = origin("one");
     let mut gateway = Gateway::start_whole(&config(origin, ADMIN, "off", STATE), &[]);
     let (old, file) = (gateway.admin, gateway.file());
@@ -98,12 +108,14 @@ fn admin_moves_to_another_address_and_a_unix_socket_and_off() {
     until("the new address", || gateway.command("status").status.success().then_some(()));
     until("the old address to close", || TcpStream::connect(old).is_err().then_some(()));
 
-    gateway.write_file("yumen.yaml", &config(origin, "{ listen: \"unix:{folder}/admin.sock\" }", "off", STATE));
+    let local = local(gateway.folder.path());
+    gateway.write_file("yumen.yaml", &config(origin, &format!("{{ listen: \"{local}\" }}"), "off", STATE));
     until("the socket", || gateway.command("status").status.success().then_some(()));
     assert!(reload(&gateway).contains("in force"));
 
     gateway.write_file("yumen.yaml", &config(origin, "off", "off", STATE));
-    until("the socket to go", || (!gateway.folder.path().join("admin.sock").exists()).then_some(()));
+    until("the socket to go", || (!yumen(&["status", "--admin", &local]).status.success()).then_some(()));
+    assert!(!gateway.folder.path().join("admin.sock").exists());
     assert!(gateway.curl(&[], "/").ends_with("one"));
 }
 

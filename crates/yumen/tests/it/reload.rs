@@ -216,7 +216,7 @@ fn listener_settings_change_for_open_connections_too() {
 
     let mut open = Client::connect(stand.web());
     open.get("/app");
-    stand.change(&with("limits: { requests_per_connection: 1000 }, timeouts: { idle: 300ms }"));
+    stand.change(&with("limits: { requests_per_connection: 1000 }, timeouts: { idle: 2s }"));
     assert!(!open.get("/app").closes());
     assert_eq!(open.rest(), (Vec::new(), End::Closed), "the new idle time has passed");
     // What is in flight during the next change may rest for longer than that.

@@ -1,26 +1,26 @@
-//! One running `yumen` as an operator has it: listeners on port 0, whose real ports the status tells, the admin API on a
-//! socket in its folder, and both logs in files.
+//! One running `yumen` as an operator has it: listeners on port 0, whose real ports the status tells, and both logs in
+//! files.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::SocketAddr;
-use std::os::unix::net::UnixStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::gateway::{PROGRAM, text, until};
+use crate::gateway::{PROGRAM, free, slashed, text, until};
 
 /// A running gateway; it is killed when the test ends.
 pub(crate) struct Site {
     folder: tempfile::TempDir,
+    admin: SocketAddr,
     child: Child,
 }
 
 /// Sections that a test does not care about.
 const USUAL: [(&str, &str); 3] = [
-    ("admin:", "admin: { listen: \"unix:{folder}/admin.sock\" }\n"),
+    ("admin:", "admin: { listen: \"{admin}\" }\n"),
     ("state_dir:", "state_dir: \"{folder}/state\"\n"),
     ("log:", "log: { level: debug, access: { output: \"{folder}/access.log\", format: json } }\n"),
 ];
@@ -28,8 +28,9 @@ const USUAL: [(&str, &str); 3] = [
 impl Site {
     /// Starts on a configuration in a folder that holds what the test needs; `{folder}` in the text is filled in.
     pub(crate) fn start_in(folder: tempfile::TempDir, config: &str) -> Self {
-        fs::write(folder.path().join("yumen.yaml"), whole(config, folder.path())).unwrap();
-        let mut site = Self { child: spawn(folder.path()), folder };
+        let admin = free();
+        fs::write(folder.path().join("yumen.yaml"), whole(config, folder.path(), admin)).unwrap();
+        let mut site = Self { child: spawn(folder.path()), folder, admin };
         site.wait_ready();
         site
     }
@@ -38,7 +39,7 @@ impl Site {
     pub(crate) fn restart(&mut self, config: &str) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        fs::write(self.file(), whole(config, self.folder())).unwrap();
+        fs::write(self.file(), whole(config, self.folder(), self.admin)).unwrap();
         self.child = spawn(self.folder.path());
         self.wait_ready();
     }
@@ -69,8 +70,9 @@ impl Site {
     /// Replaces the configuration file, as an editor does: in one step.
     pub(crate) fn write(&self, config: &str) {
         let fresh = self.folder.path().join("yumen.yaml.new");
-        fs::write(&fresh, whole(config, self.folder())).unwrap();
-        fs::rename(fresh, self.file()).unwrap();
+        fs::write(&fresh, whole(config, self.folder(), self.admin)).unwrap();
+        // On Windows nobody can replace it in the moment in which the gateway reads it.
+        until("the file to be free", || fs::rename(&fresh, self.file()).ok());
     }
 
     /// Replaces the configuration and waits until it is in force.
@@ -87,8 +89,8 @@ impl Site {
 
     /// Asks the admin API; `None` while it does not answer.
     pub(crate) fn ask(&self, line: &str) -> Option<String> {
-        let mut socket = UnixStream::connect(self.folder.path().join("admin.sock")).ok()?;
-        write!(socket, "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut socket = TcpStream::connect(self.admin).ok()?;
+        write!(socket, "{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin).ok()?;
         let mut answer = String::new();
         socket.read_to_string(&mut answer).ok()?;
         Some(answer)
@@ -158,10 +160,10 @@ fn spawn(folder: &Path) -> Child {
     program.args(["run", "-c"]).arg(folder.join("yumen.yaml")).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
-fn whole(config: &str, folder: &Path) -> String {
+fn whole(config: &str, folder: &Path, admin: SocketAddr) -> String {
     let missing = USUAL.iter().filter(|(key, _)| !config.lines().any(|line| line.starts_with(key)));
     let head: String = missing.map(|(_, text)| *text).collect();
-    (head + config).replace("{folder}", &folder.to_string_lossy())
+    (head + config).replace("{folder}", &slashed(folder)).replace("{admin}", &admin.to_string())
 }
 
 impl Drop for Site {

@@ -1,6 +1,5 @@
 //! Files change in many ways; each is seen.
 
-use std::path::Path;
 use std::process::Command;
 
 use crate::gateway::{Gateway, origin, text, until};
@@ -53,10 +52,12 @@ fn include_that_is_new_or_changed_or_gone_goes_live() {
     until("the route to go", || gateway.curl(&[], "/more").ends_with("one").then_some(()));
 }
 
+// Nothing swaps links like this on Windows, where making one takes a right that few have.
 #[cfg(unix)]
 #[test]
 fn swapped_symlink_goes_live() {
     use std::os::unix::fs::symlink;
+    use std::path::Path;
     let gateway = Gateway::start(&config(&up("one")));
     let folder = gateway.folder.path();
     let whole = std::fs::read_to_string(gateway.file()).unwrap();

@@ -34,8 +34,10 @@ flows! {
     length
     limit
     lines
+    reset
     target
     tcp
+    tcp_reset
     trailer
     undrained
     upgrade

@@ -1,7 +1,8 @@
 //! Programs of others: finds them, starts them, ends them.
 
+use std::env::consts::EXE_SUFFIX;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
@@ -13,14 +14,14 @@ use crate::gateway::PROGRAM;
 ///
 /// Panics when it is missing, and names the Debian package that has it.
 pub(super) fn command(name: &str, package: &str) -> Command {
-    let found = std::env::var_os("PATH").is_some_and(|path| {
-        // nginx stands where only administrators look.
-        let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-        folders.into_iter().any(|folder| folder.join(name).is_file())
-    });
-    assert!(found, "this test needs the program {name}: install the Debian package {package}");
-    let beside = Path::new("/usr/sbin").join(name);
-    Command::new(if beside.is_file() { beside } else { PathBuf::from(name) })
+    let has = |folder: &Path| folder.join(format!("{name}{EXE_SUFFIX}")).is_file();
+    if std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| has(&folder))) {
+        return Command::new(name);
+    }
+    // nginx stands where only administrators look.
+    let administrators = Path::new("/usr/sbin");
+    assert!(has(administrators), "this test needs the program {name}: install the Debian package {package}");
+    Command::new(administrators.join(name))
 }
 
 /// The gateway in front of one origin.
@@ -87,15 +88,15 @@ impl Drop for Server {
 pub(super) fn nginx(server: &str) -> Server {
     let folder = tempfile::tempdir().unwrap();
     Server::start(folder, |folder, addr| {
-        let root = folder.display();
+        // Paths are relative to the folder that `-p` names.
         let config = format!(
-            "daemon off; master_process off; pid {root}/pid; error_log stderr;\n\
+            "daemon off; master_process off; pid pid; error_log stderr;\n\
              events {{ worker_connections 64; }}\n\
              http {{\n\
                access_log off;\n\
-               client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root};\n\
-               uwsgi_temp_path {root}; scgi_temp_path {root};\n\
-               server {{ listen {addr}; root {root};\n{server}\n}}\n\
+               client_body_temp_path .; proxy_temp_path .; fastcgi_temp_path .;\n\
+               uwsgi_temp_path .; scgi_temp_path .;\n\
+               server {{ listen {addr}; root .;\n{server}\n}}\n\
              }}\n"
         );
         std::fs::write(folder.join("nginx.conf"), config).unwrap();
