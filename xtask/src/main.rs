@@ -9,6 +9,7 @@
 )]
 
 mod ci;
+mod windows;
 mod test;
 
 mod layers;
@@ -34,6 +35,7 @@ usage: cargo xtask COMMAND
   ci       all checks and tests, as .ci/run does: installs what is missing, formats, lints, docs, licences, tests
   layers   who may import whom: crates, modules, OS words, unsafe
   sizes    files, functions and argument lists within their budgets; prints the medians
+  windows  the same for Windows: build, lint and test under Wine; see `cargo xtask windows help`
   dist     packages, sums and the SBOM of a release; see `cargo xtask dist --help`
   bench    Yumen, nginx, HAProxy and Caddy in one run; see `cargo xtask bench --help`
 ";
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(),
         "layers" => layers::run(),
         "sizes" => sizes::run(),
+        "windows" => windows::run(&rest),
         "dist" => dist::run(&rest),
         "bench" => bench::run(&rest),
         "" | "help" | "--help" | "-h" => {
