@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 pub(crate) use super::unix::PORT_PATIENCE;
 pub(super) use super::unix::{
-    exposure, is_exhausted, is_of_connection, lacks_family, machine_state, prepare_console, replace, take_inherited,
+    exposure, is_exhausted, is_of_connection, lacks_family, prepare_console, replace, take_inherited,
 };
 use super::{HostStats, ProcessStats};
 

@@ -27,7 +27,7 @@ use windows as system;
 
 mod private;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use socket2::Socket;
@@ -96,11 +96,6 @@ pub fn monotonic_micros() -> Option<u64> {
 /// What the system says; both files are as they were then.
 pub fn replace(from: &Path, to: &Path) -> std::io::Result<()> {
     system::replace(from, to)
-}
-
-/// The folder in which programs of this machine keep what changes while they run, each beneath a folder of its own.
-pub fn machine_state() -> PathBuf {
-    system::machine_state()
 }
 
 /// Makes a console show colours where it does not by itself. Call it once, before anything is written.

@@ -31,10 +31,6 @@ pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-pub(super) fn machine_state() -> PathBuf {
-    "/var/lib".into()
-}
-
 pub(super) fn prepare_console() {}
 
 pub(super) fn is_exhausted(e: &io::Error) -> bool {

@@ -1,9 +1,8 @@
 //! Windows.
 #![expect(unsafe_code, reason = "socket option, affinity, process figures and pipe access rights have no safe wrapper")]
 
-use std::ffi::{OsString, c_void};
+use std::ffi::c_void;
 use std::io;
-use std::os::windows::ffi::OsStringExt;
 use std::os::windows::io::AsRawSocket;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -25,7 +24,6 @@ use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
 use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
-use windows_sys::Win32::System::Com::CoTaskMemFree;
 use windows_sys::Win32::System::Console::{
     ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode, GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE,
     SetConsoleMode,
@@ -35,7 +33,6 @@ use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORY
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetCurrentThread, GetProcessHandleCount, GetProcessTimes, GetSystemTimes, SetThreadAffinityMask,
 };
-use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, KF_FLAG_DONT_VERIFY, SHGetKnownFolderPath};
 
 use super::{HostStats, ProcessStats};
 
@@ -83,32 +80,6 @@ pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     std::fs::rename(from, to)
-}
-
-/// `%ProgramData%`.
-pub(super) fn machine_state() -> PathBuf {
-    program_data().unwrap_or_else(|| r"C:\ProgramData".into())
-}
-
-/// Asked of the system: the environment of a service may say something else.
-fn program_data() -> Option<PathBuf> {
-    let mut text: *mut u16 = ptr::null_mut();
-    // SAFETY: the identifier is a live constant, no token means the calling user, and the result goes into a
-    // live local. Whether the folder is there is not asked: who uses it makes it.
-    let done = unsafe {
-        SHGetKnownFolderPath(&FOLDERID_ProgramData, KF_FLAG_DONT_VERIFY as u32, ptr::null_mut(), &raw mut text)
-    };
-    let path = (done == 0 && !text.is_null()).then(|| {
-        // SAFETY: on success the text ends with a zero; it is read before it is freed.
-        let units = unsafe {
-            let length = (0..).take_while(|at| *text.add(*at) != 0).count();
-            std::slice::from_raw_parts(text, length)
-        };
-        PathBuf::from(OsString::from_wide(units))
-    });
-    // SAFETY: the system gave the text to us to free, also when it failed; null is allowed.
-    unsafe { CoTaskMemFree(text.cast()) };
-    path
 }
 
 /// Lets both streams of a console understand colours. Terminals do by themselves; the old console must be told.
@@ -412,11 +383,5 @@ mod tests {
                 assert!(error.to_string().contains(r"\\.\pipe\NAME"), "{error}");
             }
         }
-    }
-
-    #[test]
-    fn state_of_the_machine_is_beneath_a_drive() {
-        let path = program_data().unwrap();
-        assert!(path.is_absolute() && path.ends_with("ProgramData"), "{}", path.display());
     }
 }

@@ -21,7 +21,7 @@ use windows_sys::Win32::System::Registry::{
     HKEY, HKEY_LOCAL_MACHINE, KEY_WRITE, REG_DWORD, REG_EXPAND_SZ, RegCloseKey, RegCreateKeyExW, RegDeleteKeyW,
     RegSetValueExW,
 };
-use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
+use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, KF_FLAG_DONT_VERIFY, SHGetKnownFolderPath};
 
 /// Where programs keep data of the whole machine. The environment is not asked: in a service it may say something else.
 ///
@@ -31,7 +31,8 @@ pub fn program_data() -> io::Result<PathBuf> {
     let mut text: *mut u16 = ptr::null_mut();
     // SAFETY: the result is written into a live local, and is freed below whatever the outcome, as the function demands.
     unsafe {
-        let outcome = SHGetKnownFolderPath(&FOLDERID_ProgramData, 0, ptr::null_mut(), &raw mut text);
+        let outcome =
+            SHGetKnownFolderPath(&FOLDERID_ProgramData, KF_FLAG_DONT_VERIFY as u32, ptr::null_mut(), &raw mut text);
         let path = if outcome == 0 && !text.is_null() {
             Ok(PathBuf::from(OsString::from_wide(until_zero(text))))
         } else {

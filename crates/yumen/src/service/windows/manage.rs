@@ -272,7 +272,10 @@ pub(crate) fn logs(instance: &Instance, lines: usize, follow: bool) -> anyhow::R
     let mut out = io::stdout();
     out.write_all(text.get(start..).unwrap_or_default())?;
     let mut at = text.len() as u64;
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         std::thread::park_timeout(PAUSE);
         // After it was put aside a new file has its name.
         if std::fs::metadata(&path).is_ok_and(|meta| meta.len() < at) {
@@ -282,7 +285,6 @@ pub(crate) fn logs(instance: &Instance, lines: usize, follow: bool) -> anyhow::R
         at += io::copy(&mut file, &mut out)?;
         out.flush()?;
     }
-    Ok(())
 }
 
 fn open(instance: &Instance, access: ServiceAccess) -> anyhow::Result<Service> {
