@@ -66,6 +66,8 @@ impl Method {
 pub enum Version {
     Http10,
     Http11,
+    Http2,
+    Http3,
 }
 
 impl Version {
@@ -74,6 +76,8 @@ impl Version {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+            Self::Http3 => "HTTP/3",
         }
     }
 }

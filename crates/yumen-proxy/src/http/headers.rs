@@ -79,7 +79,13 @@ pub(crate) fn forward(request: &mut Request, exchange: &Exchange, policy: &Forwa
     }
     if let Some(via) = &policy.via {
         // The version received, not the one sent on (RFC 9110 section 7.6.3).
-        let received: &[u8] = if request.version == Version::Http10 { b"1.0 " } else { b"1.1 " };
+        let received: &[u8] = match request.version {
+            Version::Http10 => b"1.0 ",
+            Version::Http11 => b"1.1 ",
+            // Without a minor version the zero is implied (RFC 9110 section 2.5).
+            Version::Http2 => b"2.0 ",
+            Version::Http3 => b"3.0 ",
+        };
         append(&mut request.fields, "Via", |out| {
             out.extend_from_slice(received);
             out.extend_from_slice(via.as_bytes());

@@ -1,154 +1,49 @@
-//! Serves one HTTP/1.1 connection: reads a request, lets it through the onion, writes the answer, and again.
+//! HTTP towards clients: each version reads requests and writes answers in its own way, and what happens in between is the
+//! same for all.
 //!
-//! A connection at rest is this future and a [`Link`] without memory; what an exchange needs is boxed while it lasts.
-//! Each request sees the snapshot that is current when its head is complete.
+//! * [`exchange`] is that middle: it knows of no version. Give it an [`Exchange`](yumen_core::Exchange), a
+//!   [`Request`](yumen_core::Request) whose body is attached, what was [`Asked`](exchange::Asked) beside it, and a
+//!   [`Client`](exchange::Client) that tells when nobody waits any more; it gives back the response to write, or nothing
+//!   when there is nobody to write it to. It strips what concerns one connection only, adds what the next hop should know,
+//!   finds the route and runs its chain.
+//! * `h1` is a connection of HTTP/1.1: one exchange after the other on a link. Its `turn` is the example to follow.
+//! * [`intake`] watches over the content of a request: its amount, its rate, whether it ended.
+//! * [`respond`] is the only place where an error becomes a status.
+//!
+//! A version has to: make a [`Request`](yumen_core::Request) with a `Host` field that agrees with its authority (whatever
+//! the version carries it in), send informational answers through an [`Interim`](yumen_core::Interim), and read the current
+//! listener with [`refresh`] for each request.
 
-mod exchange;
-mod upgrade;
-mod answer;
-mod content;
+pub(crate) mod exchange;
+mod h1;
+mod intake;
 mod respond;
 mod headers;
 mod hops;
 mod request;
 
-use std::cell::RefCell;
-use std::io;
-use std::ops::Deref;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
-use yumen_core::{Conn, Error, Fields, Interim, Side, Stage};
-use yumen_http1::{self as http1, Parsed};
-use yumen_net::drain::{DrainWatch, Signaled};
-use yumen_net::rt;
+use yumen_core::Conn;
+use yumen_net::drain::DrainWatch;
 use yumen_net::transport::Transport;
-use yumen_telemetry::reasons;
 
 use crate::snapshot::Listener;
 use crate::view::Worker;
-use crate::wire::{Link, Outgoing};
-use request::Received;
-
-/// How long a connection at rest is kept when its listener drains: long enough for a request that was already on its
-/// way to be answered with `Connection: close`.
-const REST_WHILE_DRAINING: Duration = Duration::from_secs(2);
-
-/// One client connection, shared by the reader of a request's content, the writer of its answer and whoever sends
-/// informational ones.
-pub(crate) type Shared = Rc<Client>;
-
-/// The bytes of a client connection.
-pub(crate) struct Client(RefCell<Link>);
-
-impl Deref for Client {
-    type Target = RefCell<Link>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-/// They are small: what the socket does not take at once is not worth waiting for. Since an answer cut in half would spoil
-/// the connection, it is given up then.
-impl Interim for Client {
-    fn send(&self, status: u16, fields: &Fields) {
-        let mut out = Outgoing::new(Vec::new());
-        http1::encode_status_line(out.text(), status, None);
-        fields.write_lines(out.text());
-        out.text().extend_from_slice(b"\r\n");
-        let mut cx = Context::from_waker(Waker::noop());
-        let Ok(mut link) = self.0.try_borrow_mut() else { return };
-        if out.poll_write(&mut link, &mut cx).is_pending() {
-            link.transport.set_linger_zero();
-            link.ended = true;
-        }
-    }
-}
 
 /// Serves a connection until either side is done with it.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     conn: Rc<Conn>,
     transport: Transport,
-    mut listener: Arc<Listener>,
+    listener: Arc<Listener>,
     drain: DrainWatch,
 ) {
-    let link: Shared = Rc::new(Client(RefCell::new(Link::new(transport))));
-    let mut served = 0u32;
-    let mut generation = conn.generation;
-    // When the connection came to rest: the clock as it was last read.
-    let mut rested = rt::now();
-    let mut signaled = pin!(drain.signaled());
-    loop {
-        refresh(&worker, &conn, &mut listener, &mut generation);
-        let timeouts = &listener.config.timeouts;
-        let wait = if served == 0 { timeouts.head } else { timeouts.idle };
-        link.borrow().wait_until(Some(rested + wait));
-        let mut told = false;
-        let outcome = std::future::poll_fn(|cx| {
-            if !told && signaled.as_mut().poll(cx).is_ready() {
-                told = true;
-                shorten(&mut link.borrow_mut());
-            }
-            poll_request(&mut link.borrow_mut(), &worker, &listener, cx)
-        })
-        .await;
-        let received = match outcome {
-            Outcome::Request(received) => received,
-            Outcome::Quiet => return,
-            Outcome::Late => {
-                let begun = !link.borrow().ahead.is_empty();
-                if begun {
-                    Box::pin(exchange::refuse(&worker, &conn, &link, exchange::Refusal::HeadLate)).await;
-                }
-                return;
-            }
-            Outcome::Fault(fault) => {
-                Box::pin(exchange::refuse(&worker, &conn, &link, exchange::Refusal::Grammar(fault))).await;
-                return;
-            }
-        };
-        served = served.saturating_add(1);
-        let last = listener.config.limits.requests_per_connection.is_some_and(|max| served >= max);
-        // A reload may have come while the connection rested.
-        refresh(&worker, &conn, &mut listener, &mut generation);
-        let cut = Cut { drain: &drain, signaled: signaled.as_mut(), forced: None };
-        match Box::pin(exchange::run(&worker, &conn, (&link, &listener), *received, (last, cut))).await {
-            Some(ended) => rested = ended,
-            None => return,
-        }
-        link.borrow_mut().rest();
-    }
+    h1::serve(worker, conn, transport, listener, drain).await;
 }
 
-/// The end of the time that a drain gives to exchanges under way.
-pub(crate) struct Cut<'a> {
-    drain: &'a DrainWatch,
-    /// Of the connection: before a drain begins, looking here costs a load.
-    signaled: Pin<&'a mut Signaled>,
-    forced: Option<Signaled>,
-}
-
-impl Cut<'_> {
-    /// Whether the connection is asked to end behind the answer.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.drain.is_draining()
-    }
-
-    /// Ready with an error once the time is over.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        ready!(self.signaled.as_mut().poll(cx));
-        let forced = self.forced.get_or_insert_with(|| self.drain.forced());
-        ready!(Pin::new(forced).poll(cx));
-        Poll::Ready(Error::new(Side::Us, Stage::Receive, reasons::DRAINING))
-    }
-}
-
-/// Follows a reload. A listener that is gone serves the connections it had to their end.
+/// Follows a reload: `listener` is the current one afterwards. A listener that is gone serves the connections it had to their end.
 fn refresh(worker: &Worker, conn: &Conn, listener: &mut Arc<Listener>, generation: &mut u64) {
     if *generation == worker.generation() {
         return;
@@ -158,78 +53,4 @@ fn refresh(worker: &Worker, conn: &Conn, listener: &mut Arc<Listener>, generatio
     if let Some(current) = view.snapshot.listener(conn.listener.name()) {
         *listener = current;
     }
-}
-
-/// What came of waiting for a request.
-enum Outcome {
-    Request(Box<Received>),
-    /// The client ended between two requests, or failed: nobody is there to be told.
-    Quiet,
-    /// The time for a head, or for rest, is over.
-    Late,
-    Fault(http1::Fault),
-}
-
-fn shorten(link: &mut Link) {
-    if link.ahead.is_empty() {
-        let soon = rt::now() + REST_WHILE_DRAINING;
-        let at = link.deadline.at().map_or(soon, |at| at.min(soon));
-        link.wait_until(Some(at));
-    }
-}
-
-fn poll_request(link: &mut Link, worker: &Worker, listener: &Listener, cx: &mut Context<'_>) -> Poll<Outcome> {
-    let scratch = &mut *worker.local.scratch.borrow_mut();
-    let limits = &listener.limits;
-    loop {
-        if link.ahead.is_empty() {
-            let read = match link.poll_scratch(cx, &mut scratch.input) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) => return Poll::Ready(Outcome::Quiet),
-                Poll::Ready(Ok(n)) => n,
-                Poll::Ready(Err(e)) => return Poll::Ready(failed(&e)),
-            };
-            let got = scratch.input.get(..read).unwrap_or_default();
-            match http1::parse_request(got, limits, &mut scratch.request) {
-                Ok(Parsed::Complete) => {
-                    let (block, rest) = got.split_at(scratch.request.len);
-                    link.ahead.extend_from_slice(rest);
-                    return Poll::Ready(Outcome::Request(Received::new(
-                        &scratch.request,
-                        block,
-                        worker.local.fields(),
-                    )));
-                }
-                Ok(Parsed::Partial) => {
-                    link.ahead.extend_from_slice(got);
-                    // The head has begun: it has its own time, whatever the rest had left.
-                    link.wait_until(Some(rt::now() + listener.config.timeouts.head));
-                }
-                Err(fault) => return Poll::Ready(Outcome::Fault(fault)),
-            }
-        } else {
-            match http1::parse_request(&link.ahead, limits, &mut scratch.request) {
-                Ok(Parsed::Complete) => {
-                    let block = link.ahead.split_to(scratch.request.len);
-                    return Poll::Ready(Outcome::Request(Received::new(
-                        &scratch.request,
-                        &block,
-                        worker.local.fields(),
-                    )));
-                }
-                Ok(Parsed::Partial) => {}
-                Err(fault) => return Poll::Ready(Outcome::Fault(fault)),
-            }
-        }
-        match link.poll_fill(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0)) => return Poll::Ready(Outcome::Quiet),
-            Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(e)) => return Poll::Ready(failed(&e)),
-        }
-    }
-}
-
-fn failed(e: &io::Error) -> Outcome {
-    if e.kind() == io::ErrorKind::TimedOut { Outcome::Late } else { Outcome::Quiet }
 }

@@ -6,13 +6,13 @@ use yumen_http1::{self as http1, Framing, RequestHead, TargetForm};
 use crate::wire::span;
 
 /// A request head as it came, before anything was decided.
-pub(crate) struct Received {
-    pub(crate) request: Request,
-    pub(crate) framing: Framing,
-    pub(crate) keep_alive: bool,
-    pub(crate) form: TargetForm,
+pub(super) struct Received {
+    pub(super) request: Request,
+    pub(super) framing: Framing,
+    pub(super) keep_alive: bool,
+    pub(super) form: TargetForm,
     /// Whether some field is named `Connection`.
-    pub(crate) connection_options: bool,
+    pub(super) connection_options: bool,
 }
 
 impl Received {
