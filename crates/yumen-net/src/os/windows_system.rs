@@ -6,8 +6,9 @@ use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
+use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, HANDLE, LocalFree};
+use windows_sys::Win32::Foundation::{CloseHandle, ERROR_FILE_NOT_FOUND, HANDLE, LocalFree, WAIT_OBJECT_0};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
@@ -21,6 +22,7 @@ use windows_sys::Win32::System::Registry::{
     HKEY, HKEY_LOCAL_MACHINE, KEY_WRITE, REG_DWORD, REG_EXPAND_SZ, RegCloseKey, RegCreateKeyExW, RegDeleteKeyW,
     RegSetValueExW,
 };
+use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject};
 use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, KF_FLAG_DONT_VERIFY, SHGetKnownFolderPath};
 
 /// Where programs keep data of the whole machine. The environment is not asked: in a service it may say something else.
@@ -111,6 +113,35 @@ fn sid(account: &str) -> io::Result<String> {
         let sid = String::from_utf16_lossy(until_zero(text));
         LocalFree(text.cast());
         Ok(sid)
+    }
+}
+
+/// A process of this machine, to be waited for. Its number cannot be given to another one while this lives.
+pub struct OtherProcess(HANDLE);
+
+impl OtherProcess {
+    /// The process with that number.
+    ///
+    /// # Errors
+    /// There is none, or it may not be watched.
+    pub fn open(number: u32) -> io::Result<Self> {
+        // SAFETY: it takes any number.
+        let handle = unsafe { OpenProcess(PROCESS_SYNCHRONIZE, 0, number) };
+        if handle.is_null() { Err(io::Error::last_os_error()) } else { Ok(Self(handle)) }
+    }
+
+    /// Waits for its end, and says whether it has come. Blocks.
+    pub fn wait(&self, longest: Duration) -> bool {
+        let longest = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
+        // SAFETY: the handle is open.
+        unsafe { WaitForSingleObject(self.0, longest) == WAIT_OBJECT_0 }
+    }
+}
+
+impl Drop for OtherProcess {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open and not used again.
+        unsafe { CloseHandle(self.0) };
     }
 }
 

@@ -139,8 +139,12 @@ impl Site {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap();
-        assert!(sent.success());
+        assert!(self.try_signal(name));
+    }
+
+    /// As [`Self::signal`], of a program that may have ended.
+    pub(crate) fn try_signal(&self, name: &str) -> bool {
+        Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap().success()
     }
 
     /// The end of the program, if it has come.

@@ -14,7 +14,7 @@ use windows_service::service::{
 };
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use yumen_net::os::windows_service::ask_reload;
-use yumen_net::os::windows_system::{EventSource, close_folder};
+use yumen_net::os::windows_system::{EventSource, OtherProcess, close_folder};
 
 use super::super::plan::{Outcome, Plan, Scope};
 use super::super::{Cause, Facts, Instance, State};
@@ -178,11 +178,19 @@ pub(crate) fn stop(instance: &Instance) -> anyhow::Result<()> {
 }
 
 fn end(service: &Service, instance: &Instance) -> anyhow::Result<()> {
+    let number = service.query_status().ok().and_then(|status| status.process_id);
+    // One that cannot be watched is not waited for.
+    let process = number.and_then(|number| OtherProcess::open(number).ok());
     match service.stop().map_err(os) {
         Err(error) if error.raw_os_error() == Some(NOT_ACTIVE) => return Ok(()),
         stopped => stopped.with_context(|| format!("{} cannot be stopped", instance.id()))?,
     };
-    wait(service, |state| state == ServiceState::Stopped).map(drop)
+    wait(service, |state| state == ServiceState::Stopped)?;
+    // Its file is in use until the process itself has ended, a moment after the service.
+    if process.is_some_and(|process| !process.wait(PATIENCE)) {
+        bail!("{} has stopped, but its process does not end", instance.id());
+    }
+    Ok(())
 }
 
 /// Asks it to read its configuration again.
