@@ -2,7 +2,7 @@
 # smoke.sh [YUMEN.EXE]   the program as an operator meets it on Windows, under Wine, with clients and origin on Linux:
 # console, Ctrl-C, service life, reload under load, a refused configuration, two services, a killed process, a wrong start.
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
-EXE=${1:-$(exe_of yumen)}
+EXE=${1:-${CARGO_TARGET_DIR:-$ROOT/target}/$TRIPLE/debug/yumen.exe}
 # Ports below those that systems give to clients; three times the same shift, so that two runs can stand side by side.
 BASE=$((21000 + $$ % 500 * 8))
 A=$BASE B=$((BASE + 1)) ADMIN_A=$((BASE + 2)) ADMIN_B=$((BASE + 3)) ONE=$((BASE + 4)) TWO=$((BASE + 5))

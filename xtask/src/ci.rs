@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{dist, layers, sizes, test};
+use crate::{dist, layers, sizes, test, windows};
 
 /// Program that tests or checks start -> the Debian package that has it.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -42,6 +42,7 @@ pub(crate) fn run() -> Result<()> {
     let strict = [("RUSTDOCFLAGS", "-D warnings")];
     step("docs", || cargo(&["doc", "--no-deps", "--workspace", "--quiet"], &strict))?;
     step("test", || test::run(&[]))?;
+    step("windows", || windows::run(&[]))?;
     step("dist", dist::check)?;
     step("cargo-deny", install_deny)?;
     step("licences", || cargo(&["deny", "--log-level", "error", "check", "licenses", "bans", "sources"], &[]))?;

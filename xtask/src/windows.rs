@@ -17,13 +17,14 @@ use exception::Exception;
 const USAGE: &str = "\
 usage: cargo xtask windows [STEP]
 
-  all        every step below, in this order; this is what CI does
+  all        every step below, in this order; what CI does
   toolchain  mingw-w64 and the standard library for Windows
   wine       Wine and a clean set of its files
   check      clippy for the GNU toolchain; warnings are errors
   msvc       type check for the MSVC toolchain, which cannot link here
   build      programs and tests
   test       the tests under Wine; further arguments go to the test runner
+  smoke      the program under Wine as an operator meets it: console, service, reload under load, crash
 ";
 
 /// Runs one step, or all.
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         "check" => script("build.sh", &["check"]),
         "msvc" => script("build.sh", &["msvc"]),
         "build" => script("build.sh", &["debug"]),
+        "smoke" => script("smoke.sh", &[]),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
@@ -46,7 +48,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn all() -> Result<()> {
-    for name in ["toolchain", "wine", "check", "msvc", "build", "test"] {
+    for name in ["toolchain", "wine", "check", "msvc", "build", "test", "smoke"] {
         let start = Instant::now();
         run(&[name.to_owned()]).with_context(|| format!("step `windows {name}` failed"))?;
         println!("windows: {name} ok in {:.1} s", start.elapsed().as_secs_f64());
