@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod http1;
+pub mod proxy_header;
 pub mod route;
 pub mod sni;
