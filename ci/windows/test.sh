@@ -8,7 +8,7 @@ if [ "$HERE/peer.rs" -nt "$WIN/peers/kill.exe" ]; then
     ( win_build_env; mkdir -p "$WIN/peers"
       # shellcheck disable=SC2086
       "${RUSTC:-rustc}" --edition 2024 --target $TRIPLE $CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS -Clinker=x86_64-w64-mingw32-gcc -O -o "$WIN/peers/peer.exe" "$HERE/peer.rs"
-      for name in curl openssl nginx python3 dnsmasq id kill; do ln -f "$WIN/peers/peer.exe" "$WIN/peers/$name.exe"; done )
+      for name in curl openssl nginx haproxy python3 dnsmasq id kill; do ln -f "$WIN/peers/peer.exe" "$WIN/peers/$name.exe"; done )
 fi
 # A clean copy: a service or a file of an earlier run is never seen.
 rm -rf "$WIN/prefix"; cp -a --reflink=auto "$WIN/prefix.tmpl" "$WIN/prefix"

@@ -106,7 +106,7 @@ macro_rules! fields {
     (@ $old:expr, $new:expr) => { Vec::new() };
 }
 
-fields!(Listener: name, bind, protocol, tls, limits.*, timeouts.*, forwarded.*, absolute_form, default_status, upstream, sni, access.*);
+fields!(Listener: name, bind, protocol, proxy_protocol, tls, limits.*, timeouts.*, forwarded.*, absolute_form, default_status, upstream, sni, access.*);
 fields!(Limits: request_line, head, fields, body, connections, requests_per_connection);
 fields!(ListenerTimeouts: handshake, head, idle, body_idle, write_idle, min_body_rate);
 fields!(Forwarded: trust, emit, via);
@@ -116,7 +116,7 @@ fields!(Matcher: path, methods, headers, query, source);
 fields!(RouteTimeouts: connect, head, idle, request);
 fields!(Retry: idle_race);
 fields!(Middleware: name, kind);
-fields!(Upstream: name, endpoints, balance, health, panic_threshold, pool.*, timeouts.*, tls.*, dns.*, max_connections);
+fields!(Upstream: name, endpoints, balance, health, panic_threshold, pool.*, timeouts.*, proxy_protocol, tls.*, dns.*, max_connections);
 fields!(Pool: idle, idle_timeout, max_requests);
 fields!(UpstreamTimeouts: connect, head, idle, request);
 fields!(UpstreamTls: sni, ca, client, verify);

@@ -250,7 +250,7 @@ mod tests {
                 (_, "upstream") if table.name == "route" => Some("u".to_owned()),
                 // What is not there by default has no defaults to be compared.
                 (_, "middlewares" | "health") => None,
-                (_, "tls") if table.name == "listener" => None,
+                (_, "tls" | "proxy_protocol") if table.name == "listener" => None,
                 (Kind::Map(Kind::Section(inner)), name) => {
                     let one = if name == "upstreams" { "u" } else { "one" };
                     Some(format!("{{{one}: {}}}", written(inner)))

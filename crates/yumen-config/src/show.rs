@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 use crate::config::{
     AbsoluteForm, Accept, Access, AccessLog, Admin, AdminListen, Certificate, Config, Dns, Endpoint, FieldEdits,
     FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health, HealthCheck, Limits, Listener, ListenerTimeouts, Log,
-    LogFormat, LogOutput, Matcher, Middleware, MiddlewareKind, PathMatch, Pool, Protocol, Retry, Rewrite, Rotate,
-    Route, RouteTimeouts, Runtime, Secret, Text, Tls, TlsVersion, Upstream, UpstreamTimeouts, UpstreamTls,
+    LogFormat, LogOutput, Matcher, Middleware, MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, Retry,
+    Rewrite, Rotate, Route, RouteTimeouts, Runtime, Secret, Text, Tls, TlsVersion, Upstream, UpstreamTimeouts,
+    UpstreamTls,
 };
 
 /// What stands in the place of a secret.
@@ -91,6 +92,7 @@ fn listener(listener: &Listener) -> Value {
         name: _,
         bind,
         protocol,
+        proxy_protocol,
         tls,
         limits,
         timeouts,
@@ -112,6 +114,7 @@ fn listener(listener: &Listener) -> Value {
     object([
         ("bind", texts(bind)),
         ("protocol", json!(protocol.as_str())),
+        ("proxy_protocol", option(proxy_protocol.as_ref(), proxy_section)),
         ("tls", option(tls.as_ref(), tls_section)),
         ("limits", limits_section(limits, is_http)),
         ("timeouts", listener_timeouts(timeouts, is_http)),
@@ -122,6 +125,11 @@ fn listener(listener: &Listener) -> Value {
         ("sni", if sni.is_empty() { Value::Null } else { Value::Object(sni) }),
         ("access", access_section(access)),
     ])
+}
+
+fn proxy_section(ProxyProtocol { from, timeout, versions }: &ProxyProtocol) -> Value {
+    let versions: Value = versions.iter().map(|v| json!(v.as_str())).collect();
+    object([("from", texts(from)), ("timeout", time(*timeout)), ("versions", versions)])
 }
 
 fn tls_section(tls: &Tls) -> Value {
@@ -299,8 +307,19 @@ fn fields(fields: &[(String, Text)]) -> Value {
 }
 
 fn upstream(upstream: &Upstream) -> Value {
-    let Upstream { name: _, endpoints, balance, health, panic_threshold, pool, timeouts, tls, dns, max_connections } =
-        upstream;
+    let Upstream {
+        name: _,
+        endpoints,
+        balance,
+        health,
+        panic_threshold,
+        pool,
+        timeouts,
+        proxy_protocol,
+        tls,
+        dns,
+        max_connections,
+    } = upstream;
     let endpoint = |Endpoint { address: _, port: _, tls, weight, text }: &Endpoint| {
         let scheme = if *tls { "https" } else { "http" };
         json!({ "address": format!("{scheme}://{text}"), "weight": weight })
@@ -322,6 +341,7 @@ fn upstream(upstream: &Upstream) -> Value {
             ]),
         ),
         ("timeouts", upstream_timeouts(timeouts)),
+        ("proxy_protocol", or_off(*proxy_protocol, |v| json!(v.as_str()))),
         ("tls", if endpoints.iter().any(|e| e.tls) { upstream_tls(tls) } else { Value::Null }),
         ("dns", object([("servers", servers), ("min", time(*min)), ("max", time(*max))])),
         ("max_connections", or_off(*max_connections, |n| json!(n))),

@@ -21,12 +21,35 @@ pub struct TlsFacts {
     pub resumed: bool,
 }
 
+/// What a proxy in front said of a connection by the PROXY protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxied {
+    /// Where the connection really came from: the proxy in front.
+    pub by: SocketAddr,
+    /// Where the client connected to, as that proxy says.
+    pub destination: SocketAddr,
+    /// The name the client asked for.
+    pub authority: Option<Box<str>>,
+    /// The protocol the client agreed upon by ALPN.
+    pub alpn: Option<Box<[u8]>>,
+    /// The id that proxy knows the connection by.
+    pub unique_id: Option<Box<[u8]>>,
+    /// The version of TLS spoken with that proxy.
+    pub tls: Option<Box<str>>,
+    /// The common name of the certificate the client showed to that proxy, which found it good.
+    pub common_name: Option<Box<str>>,
+    /// The private link of a cloud by which the client came: an id of its endpoint.
+    pub endpoint: Option<Box<str>>,
+    /// The client's network in that cloud.
+    pub vpc: Option<Box<str>>,
+}
+
 /// Facts of one accepted connection. Nothing in here belongs to a single request.
 #[derive(Clone)]
 pub struct Conn {
     /// A number unique within the process, for the log.
     pub id: u64,
-    /// The address the connection came from.
+    /// The address of the client: where the connection came from or, with [`Conn::proxied`], what a proxy says.
     pub peer: SocketAddr,
     /// The address it was accepted on.
     pub local: SocketAddr,
@@ -34,6 +57,8 @@ pub struct Conn {
     pub listener: Arc<dyn Met>,
     /// The generation of the configuration it began with.
     pub generation: u64,
+    /// What a proxy in front said; `None` without one, and for a connection of its own.
+    pub proxied: Option<Box<Proxied>>,
     /// TLS facts; `None` on a plain connection.
     pub tls: Option<TlsFacts>,
 }

@@ -19,7 +19,7 @@ mod fields;
 mod source;
 
 pub use body::{Body, BodyStream, Frame};
-pub use conn::{Conn, TlsFacts, write_address};
+pub use conn::{Conn, Proxied, TlsFacts, write_address};
 pub use control::{Control, ExplainRequest, Pending};
 pub use error::{Error, Reason, Retry, Side, Stage};
 pub use exchange::{Exchange, Finished, Interim, Observer, Timings};

@@ -1,17 +1,20 @@
-//! One connection, from accept to its end: may it come in, does it speak TLS, is it HTTP or a stream.
+//! One connection, from accept to its end: may it come in, who is it for, does it speak TLS, is it HTTP or a stream.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use yumen_config::config::Protocol;
-use yumen_core::{Conn, TlsFacts};
+use yumen_config::config::{Protocol, ProxyProtocol, ProxyVersion};
+use yumen_core::{Conn, Error, Finished, Proxied, Reason, Side, Stage, TlsFacts};
 use yumen_net::drain::DrainWatch;
+use yumen_net::proxy_header::{self, Fault, Header, Origin, ReadError, Versions, kind};
 use yumen_net::rt;
-use yumen_net::tls::{self, ServerTls};
-use yumen_net::transport::Transport;
+use yumen_net::tls::{self, ServerTls, TlsError};
+use yumen_net::transport::{self, Transport};
+use yumen_telemetry::{StreamRecord, reasons};
 
 use crate::snapshot::{Door, Listener};
 use crate::view::{Key, Worker};
@@ -43,33 +46,53 @@ struct Met {
 async fn run(
     worker: Rc<Worker>,
     Met { name, listener, generation }: Met,
-    stream: TcpStream,
+    mut stream: TcpStream,
     (peer, local): (SocketAddr, SocketAddr),
     drain: DrainWatch,
 ) {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
     let metrics = &listener.metrics;
     metrics.accepted.inc(worker.index);
-    let full = listener.config.limits.connections.is_some_and(|max| metrics.active.value() >= i64::from(max));
-    if full || !middleware::is_allowed(&listener.config.access, peer.ip()) {
+    if listener.config.limits.connections.is_some_and(|max| metrics.active.value() >= i64::from(max)) {
         metrics.refused.inc(worker.index);
         return;
     }
-    let _open = Open::new(&listener, worker.index);
-    let (transport, tls) = match &listener.tls {
-        None => (Transport::plain(stream), None),
-        // Boxed: a connection at rest should not carry the room of a handshake or a relay.
-        Some(server) => match Box::pin(shake(&listener, server, stream)).await {
-            Ok((transport, facts)) => (transport, Some(facts)),
-            Err(why) => {
-                metrics.handshake_failures.inc(worker.index);
-                return tracing::debug!(%peer, listener = %name, "{why}");
-            }
-        },
-    };
-    static NEXT: AtomicU64 = AtomicU64::new(1);
     let id = NEXT.fetch_add(1, Relaxed);
     let door: Arc<Door> = Arc::clone(&listener.door);
-    let conn = Rc::new(Conn { id, peer, local, listener: door, generation, tls });
+    let mut conn = Rc::new(Conn { id, peer, local, listener: door, generation, proxied: None, tls: None });
+    let _open = Open::new(&listener, worker.index);
+    if let Some(policy) = &listener.config.proxy_protocol {
+        let started = rt::now();
+        // Boxed, as the handshake is.
+        if let Err(error) = Box::pin(greet(policy, Rc::make_mut(&mut conn), &mut stream)).await {
+            metrics.proxy_failures.inc(worker.index);
+            tracing::debug!(%peer, listener = %name, "{error}");
+            return fail(&worker, &conn, (started, "tcp"), &error);
+        }
+    }
+    // The address may be another one now.
+    if !middleware::is_allowed(&listener.config.access, conn.peer.ip()) {
+        metrics.refused.inc(worker.index);
+        return;
+    }
+    let transport = match &listener.tls {
+        None => Transport::plain(stream),
+        // Boxed: a connection at rest should not carry the room of a handshake or a relay.
+        Some(server) => {
+            let started = rt::now();
+            match Box::pin(shake(&listener, server, stream)).await {
+                Ok((transport, facts)) => {
+                    Rc::make_mut(&mut conn).tls = Some(facts);
+                    transport
+                }
+                Err(error) => {
+                    metrics.handshake_failures.inc(worker.index);
+                    tracing::debug!(peer = %conn.peer, listener = %name, "{}", error.explanation());
+                    return fail(&worker, &conn, (started, "tls"), &error);
+                }
+            }
+        }
+    };
     match listener.config.protocol {
         Protocol::Http => http::serve(worker, conn, transport, Arc::clone(&listener), drain).await,
         Protocol::Tcp | Protocol::TlsPassthrough => {
@@ -78,13 +101,98 @@ async fn run(
     }
 }
 
+/// Writes the line of a connection that ended before anything was asked on it.
+fn fail(worker: &Worker, conn: &Conn, (started, protocol): (Instant, &'static str), error: &Error) {
+    let failure = Finished {
+        side: error.side(),
+        stage: error.stage(),
+        reason: error.reason(),
+        detail: error.explanation().into(),
+    };
+    worker.log.write_stream(&StreamRecord {
+        conn,
+        protocol,
+        route: None,
+        upstream: None,
+        endpoint: None,
+        attempts: 0,
+        sni: None,
+        started,
+        duration: rt::now().saturating_duration_since(started),
+        connect: None,
+        bytes_in: 0,
+        bytes_out: 0,
+        failure: Some(&failure),
+    });
+}
+
+/// Lets the proxy in front say whose connection it is. Whether it must is decided by where it comes from, never by what it
+/// says.
+async fn greet(policy: &ProxyProtocol, conn: &mut Conn, stream: &mut TcpStream) -> Result<(), Error> {
+    let refuse = |reason: Reason| Error::new(Side::Client, Stage::Accept, reason);
+    let by = conn.peer.ip().to_canonical();
+    if !policy.from.iter().any(|net| net.contains(&by)) {
+        return Err(refuse(reasons::PROXY_SOURCE_DENIED));
+    }
+    let taken = |version| policy.versions.contains(&version);
+    let versions = Versions { v1: taken(ProxyVersion::V1), v2: taken(ProxyVersion::V2) };
+    let header = match rt::timeout(policy.timeout, proxy_header::read(stream, versions)).await {
+        Ok(Ok(header)) => header,
+        Ok(Err(ReadError::Io(e))) => return Err(refuse(gone(&e)).source(e)),
+        Ok(Err(e)) => {
+            let is_absent = matches!(e, ReadError::Silent | ReadError::Ended | ReadError::Fault(Fault::Absent));
+            let reason = if is_absent { reasons::PROXY_HEADER_MISSING } else { reasons::PROXY_HEADER_INVALID };
+            return Err(refuse(reason).source(e));
+        }
+        Err(_) => return Err(refuse(reasons::PROXY_HEADER_TIMEOUT).detail(within(policy.timeout))),
+    };
+    apply(conn, &header);
+    Ok(())
+}
+
+fn within(time: Duration) -> String {
+    format!("no whole header within {time:?}")
+}
+
+/// The reason of a connection that broke.
+fn gone(e: &std::io::Error) -> Reason {
+    if transport::is_reset(e) { reasons::CLIENT_RESET } else { reasons::CLIENT_GONE }
+}
+
+/// Makes the client of a header the one of the connection. Without a client's address that of the connection counts.
+fn apply(conn: &mut Conn, header: &Header) {
+    let Origin::Inet { source, destination, .. } = header.origin else { return };
+    let text = |text: Option<&str>| text.map(Into::into);
+    let tlvs = &header.tlvs;
+    let ssl = tlvs.ssl().filter(|ssl| ssl.client & 1 == 1);
+    let link = tlvs.private_link().unwrap_or_default();
+    conn.proxied = Some(Box::new(Proxied {
+        by: conn.peer,
+        destination: unmapped(destination),
+        authority: text(tlvs.authority()),
+        alpn: tlvs.find(kind::ALPN).map(Into::into),
+        unique_id: tlvs.find(kind::UNIQUE_ID).map(Into::into),
+        tls: ssl.map(|ssl| ssl.text(kind::SSL_VERSION).unwrap_or("TLS").into()),
+        common_name: ssl.filter(|ssl| ssl.verify == 0 && ssl.client & 6 != 0).and_then(|s| text(s.text(kind::SSL_CN))),
+        endpoint: link.endpoint,
+        vpc: link.vpc,
+    }));
+    conn.peer = unmapped(source);
+}
+
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 /// The handshake. It runs in the connection's own task: nobody waits behind it.
-async fn shake(listener: &Listener, server: &ServerTls, stream: TcpStream) -> Result<(Transport, TlsFacts), String> {
+async fn shake(listener: &Listener, server: &ServerTls, stream: TcpStream) -> Result<(Transport, TlsFacts), Error> {
+    let refuse = |reason: Reason| Error::new(Side::Client, Stage::Handshake, reason);
     let shaken = rt::timeout(listener.config.timeouts.handshake, tls::handshake_server(server, stream)).await;
     match shaken {
         Ok(Ok(both)) => Ok(both),
-        Ok(Err(e)) => Err(format!("handshake failed: {e}")),
-        Err(_) => Err("handshake took too long".to_owned()),
+        Ok(Err(TlsError::Io(e))) => Err(refuse(gone(&e)).detail(format!("handshake failed: {e}"))),
+        Ok(Err(e)) => Err(refuse(reasons::HANDSHAKE_FAILED).detail(format!("handshake failed: {e}"))),
+        Err(_) => Err(refuse(reasons::HANDSHAKE_TIMEOUT).detail("handshake took too long")),
     }
 }
 

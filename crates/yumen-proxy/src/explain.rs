@@ -62,6 +62,10 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
     if !is_allowed(&section.access, client) {
         answer["listener"]["refuses"] = json!(format!("its `access` does not let {client} connect"));
     }
+    if let Some(policy) = &section.proxy_protocol {
+        let from: Vec<String> = policy.from.iter().map(ToString::to_string).collect();
+        answer["listener"]["proxy_protocol"] = json!(from);
+    }
     answer["route"] = match taken {
         None if section.protocol != Protocol::Http => json!({"name": null, "why": relayed(section)}),
         None => json!({"name": null, "why": format!("no route takes it: {} is answered", section.default_status),

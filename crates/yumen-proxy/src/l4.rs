@@ -1,6 +1,5 @@
 //! Streams: matched, checked, dialled, copied.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use yumen_net::transport::Transport;
 use yumen_telemetry::{StreamRecord, reasons};
 
 use crate::snapshot::Listener;
-use crate::upstream::{self, Endpoint, Phase, Upstream};
+use crate::upstream::{self, Beside, Endpoint, Phase, Upstream};
 use crate::view::Worker;
 
 /// How long an upgraded connection may be silent.
@@ -37,6 +36,7 @@ pub(crate) async fn serve(
     let counters = RelayCounters::default();
     let mut record = StreamRecord {
         conn,
+        protocol: "tcp",
         route: None,
         upstream: None,
         endpoint: None,
@@ -50,7 +50,7 @@ pub(crate) async fn serve(
         failure: None,
     };
     let mut met = Met::default();
-    let result = relay(worker, (conn.peer, &drain), listener, &mut near, (&counters, &mut met)).await;
+    let result = relay(worker, (conn, &drain), listener, &mut near, (&counters, &mut met)).await;
     let failure = result.err().map(|e| Finished {
         side: e.side(),
         stage: e.stage(),
@@ -86,14 +86,14 @@ struct Met {
 
 async fn relay(
     worker: &Worker,
-    (peer, drain): (SocketAddr, &DrainWatch),
+    (conn, drain): (&Conn, &DrainWatch),
     listener: &Listener,
     near: &mut Transport,
     (counters, met): (&RelayCounters, &mut Met),
 ) -> Result<(), Error> {
     let cut = || Error::new(Side::Us, Stage::Receive, reasons::DRAINING);
     let reached = tokio::select! {
-        reached = reach(worker, peer, listener, near, met) => reached,
+        reached = reach(worker, conn, listener, near, met) => reached,
         () = drain.forced() => Err(cut()),
     };
     let (mut far, endpoint) = reached?;
@@ -113,7 +113,7 @@ async fn relay(
 /// A connection to an endpoint of the upstream that the stream is for.
 async fn reach(
     worker: &Worker,
-    peer: SocketAddr,
+    conn: &Conn,
     listener: &Listener,
     near: &Transport,
     met: &mut Met,
@@ -124,7 +124,7 @@ async fn reach(
         return Err(upstream::full(&upstream));
     }
     let begun = rt::now();
-    let found = dial(worker, &upstream, peer, met).await?;
+    let found = dial(worker, &upstream, conn, met).await?;
     met.connect = Some(rt::now().saturating_duration_since(begun));
     Ok(found)
 }
@@ -201,20 +201,21 @@ async fn peek(near: &Transport) -> Result<Option<Box<str>>, Error> {
 async fn dial(
     worker: &Worker,
     upstream: &Upstream,
-    peer: SocketAddr,
+    conn: &Conn,
     met: &mut Met,
 ) -> Result<(Transport, Arc<Endpoint>), Error> {
     let timeouts = &upstream.config.timeouts;
     let phase = Phase { connect: timeouts.connect, ..Phase::default() };
+    let hello = upstream::introduce(upstream, conn, Beside { sni: met.sni.as_deref(), request_id: None });
     let mut tried = Vec::new();
     loop {
-        let Some(endpoint) = upstream.choose(&worker.local, peer.ip(), &tried) else {
+        let Some(endpoint) = upstream.choose(&worker.local, conn.peer.ip(), &tried) else {
             return Err(upstream::nobody(upstream));
         };
         met.endpoint = Some(Arc::clone(&endpoint));
         met.attempts += 1;
         endpoint.metrics.requests.add(worker.index, 1);
-        match upstream::dial(upstream, &endpoint, &phase, worker.index).await {
+        match upstream::dial(upstream, &endpoint, &phase, worker.index, &hello).await {
             Ok(transport) => return Ok((transport, endpoint)),
             Err(error) => {
                 endpoint.metrics.failures.add(worker.index, 1);

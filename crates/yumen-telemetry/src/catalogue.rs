@@ -65,6 +65,8 @@ families! {
         "Connections open now.";
     LISTENER_REFUSED = "yumen_listener_refused_connections_total" Counter ["listener"]
         "Connections closed at once: a limit was reached or the address is denied.";
+    LISTENER_PROXY_FAILURES = "yumen_listener_proxy_header_failures_total" Counter ["listener"]
+        "Connections closed because no good PROXY header came in time, or they came from elsewhere than the proxies named.";
     LISTENER_HANDSHAKE_FAILURES = "yumen_listener_handshake_failures_total" Counter ["listener"]
         "TLS handshakes with clients that failed.";
     LISTENER_BYTES_IN = "yumen_listener_received_bytes_total" Counter ["listener"]

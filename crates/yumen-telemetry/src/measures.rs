@@ -67,6 +67,8 @@ pub struct ListenerMetrics {
     pub active: Gauge,
     /// Connections closed at once: a limit was reached, or the address is denied.
     pub refused: Counter,
+    /// Connections closed for want of a good PROXY header, or because they came from elsewhere.
+    pub proxy_failures: Counter,
     /// TLS handshakes with clients that failed.
     pub handshake_failures: Counter,
     /// Bytes received from clients: content of requests, everything on TCP listeners.
@@ -78,11 +80,12 @@ pub struct ListenerMetrics {
 
 impl ListenerMetrics {
     pub(crate) fn new(shards: usize) -> Self {
-        let mut c = Carver::new(shards, 6);
+        let mut c = Carver::new(shards, 7);
         Self {
             accepted: c.counter(),
             active: c.gauge(),
             refused: c.counter(),
+            proxy_failures: c.counter(),
             handshake_failures: c.counter(),
             bytes_in: c.counter(),
             bytes_out: c.counter(),

@@ -202,6 +202,7 @@ fn render_listeners(page: &mut Page, shown: &Shown<ListenerMetrics>) {
     counters(page, &c::LISTENER_ACCEPTED, shown, |m| &m.accepted);
     gauges(page, &c::LISTENER_ACTIVE, shown, |m| m.active.value());
     counters(page, &c::LISTENER_REFUSED, shown, |m| &m.refused);
+    counters(page, &c::LISTENER_PROXY_FAILURES, shown, |m| &m.proxy_failures);
     counters(page, &c::LISTENER_HANDSHAKE_FAILURES, shown, |m| &m.handshake_failures);
     counters(page, &c::LISTENER_BYTES_IN, shown, |m| &m.bytes_in);
     counters(page, &c::LISTENER_BYTES_OUT, shown, |m| &m.bytes_out);

@@ -17,6 +17,8 @@ pub struct Listener {
     pub bind: Vec<SocketAddr>,
     /// What clients speak.
     pub protocol: Protocol,
+    /// The PROXY protocol, which then begins every connection; `None`: nobody is asked for it.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// TLS ended here; `None`: plain text.
     pub tls: Option<Tls>,
     /// What a client may send.
@@ -61,6 +63,41 @@ impl Protocol {
             Self::Http => "http",
             Self::Tcp => "tcp",
             Self::TlsPassthrough => "tls_passthrough",
+        }
+    }
+}
+
+/// The PROXY protocol in front of everything else on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyProtocol {
+    /// The proxies that speak it; others may not connect. Never empty.
+    pub from: Vec<IpNet>,
+    /// The time for a header; default 5 s.
+    pub timeout: Duration,
+    /// The versions taken; default both. Never empty.
+    pub versions: Vec<ProxyVersion>,
+}
+
+impl ProxyProtocol {
+    /// The default of `timeout`: a proxy sends its header with the connection, so that only lost packets delay it.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary, with more about the connection.
+    V2,
+}
+
+impl ProxyVersion {
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
         }
     }
 }

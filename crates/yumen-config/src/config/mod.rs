@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use listener::{
-    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerTimeouts, Protocol, Tls,
-    TlsVersion,
+    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerTimeouts, Protocol,
+    ProxyProtocol, ProxyVersion, Tls, TlsVersion,
 };
 pub use middleware::{Accept, FieldEdits, Middleware, MiddlewareKind, Rewrite};
 pub use names::{ListenerName, MiddlewareName, RouteName, UpstreamName};

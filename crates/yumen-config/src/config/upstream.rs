@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Certificate, UpstreamName};
+use super::{Certificate, ProxyVersion, UpstreamName};
 
 /// A set of endpoints and how they are used.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Upstream {
     pub pool: Pool,
     /// How long endpoints may take.
     pub timeouts: UpstreamTimeouts,
+    /// The header of the PROXY protocol that each connection begins with; `None`: none. Connections are then not kept.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// TLS to the endpoints that use it.
     pub tls: UpstreamTls,
     /// How names are resolved.

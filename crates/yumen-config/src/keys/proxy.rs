@@ -10,6 +10,12 @@ pub(crate) static LISTENER: Table = Table {
     keys: &[
         key("bind", Kind::List(&Kind::Address), "required", "Addresses; `:8080` is every address, IPv6 and IPv4."),
         key("protocol", Kind::OneOf(&["http", "tcp", "tls_passthrough"]), "http", "What clients speak."),
+        key(
+            "proxy_protocol",
+            Kind::Section(&PROXY_PROTOCOL),
+            "",
+            "The PROXY protocol of a proxy in front, which then begins every connection.",
+        ),
         key("tls", Kind::Section(&TLS), "", "TLS ended here."),
         key("limits", Kind::Section(&LIMITS), "", "What a client may send."),
         key("timeouts", Kind::Section(&LISTENER_TIMEOUTS), "", "How long a client may take."),
@@ -26,6 +32,18 @@ pub(crate) static LISTENER: Table = Table {
         key("access", Kind::Section(&ACCESS), "", "Which client addresses may connect."),
     ],
 };
+
+pub(crate) static PROXY_PROTOCOL: Table = Table {
+    name: "listener proxy_protocol",
+    doc: "The PROXY protocol of a proxy in front: every connection begins with a header that names the client.",
+    keys: &[
+        key("from", Kind::List(&Kind::Network), "required", "The proxies; connections from elsewhere are refused."),
+        key("timeout", Kind::Duration, "5s", "The time for a header."),
+        key("versions", Kind::List(&Kind::OneOf(PROXY_VERSIONS)), "[v1, v2]", "The versions taken."),
+    ],
+};
+
+pub(crate) static PROXY_VERSIONS: &[&str] = &["v1", "v2"];
 
 pub(crate) static TLS: Table = Table {
     name: "listener tls",
@@ -309,6 +327,12 @@ pub(crate) static UPSTREAM: Table = Table {
         key("panic_threshold", Kind::Percent, "50%", "When less than this is healthy, all endpoints are used."),
         key("pool", Kind::Section(&POOL), "", "Connections kept for later requests."),
         key("timeouts", Kind::Section(&UPSTREAM_TIMEOUTS), "", "How long endpoints may take."),
+        key(
+            "proxy_protocol",
+            Kind::OrOff(&Kind::OneOf(PROXY_VERSIONS)),
+            "off",
+            "Begins each connection with a PROXY header that names the client; connections are then not kept.",
+        ),
         key("tls", Kind::Section(&UPSTREAM_TLS), "", "TLS to `https://` endpoints."),
         key("dns", Kind::Section(&DNS), "", "How names are resolved."),
         key(

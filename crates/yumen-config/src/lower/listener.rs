@@ -7,10 +7,10 @@ use super::section::Section;
 use super::{names, value};
 use crate::config::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, HostPattern, Limits, Listener, ListenerName,
-    ListenerTimeouts, Protocol, Tls, TlsVersion, UpstreamName,
+    ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion, UpstreamName,
 };
 use crate::keys;
-use crate::yaml::{Name, Node};
+use crate::yaml::{Name, Node, Value};
 
 /// Reads a listener; `upstreams` are the names there are.
 pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Known<'_>) -> Option<Listener> {
@@ -49,6 +49,7 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
     Some(Listener {
         name: ListenerName::from(name),
         protocol,
+        proxy_protocol: proxy_protocol(section),
         tls,
         limits: section.sub("limits", &keys::LIMITS).map(|s| limits(&s)).unwrap_or_default(),
         timeouts: timeouts(section, protocol),
@@ -66,6 +67,38 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
 fn protocol(ctx: &Ctx<'_>, node: &Node) -> Option<Protocol> {
     let all = [Protocol::Http, Protocol::Tcp, Protocol::TlsPassthrough];
     value::one_of(ctx, node, &all.map(|p| (p.as_str(), p)))
+}
+
+fn proxy_protocol(section: &Section<'_>) -> Option<ProxyProtocol> {
+    let (_, node) = section.entry("proxy_protocol")?;
+    let section = Section::open(section.ctx, node, &keys::PROXY_PROTOCOL)?;
+    // One that must be there and an empty one are told apart.
+    let from = section.need("from", |ctx, node| {
+        if matches!(&node.value, Value::List(all) if all.is_empty()) {
+            let help = "name the addresses of the proxies in front, or remove `proxy_protocol`";
+            ctx.error_help(node.place, "empty_list", "`from` is empty: nobody could connect", help);
+        }
+        Some(section.set("from", value::cidr))
+    })?;
+    if let Some(all) = from.iter().find(|net| net.prefix_len() == 0) {
+        let help = "name the addresses of the proxies; whoever may send a header can claim any address";
+        section.ctx.warn(
+            section.place,
+            "trusts_everybody",
+            format!("`from` has {all}: every client is believed"),
+            help,
+        );
+    }
+    let versions = section.some("versions", proxy_version);
+    Some(ProxyProtocol {
+        from,
+        timeout: section.read("timeout", value::duration).unwrap_or(ProxyProtocol::TIMEOUT),
+        versions: if versions.is_empty() { vec![ProxyVersion::V1, ProxyVersion::V2] } else { versions },
+    })
+}
+
+pub(super) fn proxy_version(ctx: &Ctx<'_>, node: &Node) -> Option<ProxyVersion> {
+    value::one_of(ctx, node, &[ProxyVersion::V1, ProxyVersion::V2].map(|v| (v.as_str(), v)))
 }
 
 /// Settings that mean nothing for the protocol are refused, not ignored.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::ctx::Ctx;
 use super::section::Section;
-use super::value;
+use super::{listener, value};
 use crate::config::{
     Balance, Certificate, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamName, UpstreamTimeouts,
     UpstreamTls,
@@ -48,12 +48,14 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
         let help = "remove `dns`; it is about the names of endpoints";
         section.ctx.warn(name.place, "no_effect", "`dns` has no effect: every endpoint is an address", help);
     }
+    let proxy_protocol = section.limit("proxy_protocol", None, listener::proxy_version);
     Some(Upstream {
         name: UpstreamName::from(name),
         balance: section.read("balance", balance).unwrap_or_default(),
         health,
         panic_threshold: section.read("panic_threshold", value::percent).unwrap_or(Upstream::PANIC_THRESHOLD),
-        pool: section.sub("pool", &keys::POOL).map(|s| pool(&s)).unwrap_or_default(),
+        pool: section.sub("pool", &keys::POOL).map(|s| pool(&s, proxy_protocol.is_some())).unwrap_or_default(),
+        proxy_protocol,
         timeouts: section.sub("timeouts", &keys::UPSTREAM_TIMEOUTS).map(|s| timeouts(&s)).unwrap_or_default(),
         tls: section.sub("tls", &keys::UPSTREAM_TLS).map(|s| tls(&s)).unwrap_or_default(),
         dns: section.sub("dns", &keys::DNS).map(|s| dns(&s)).unwrap_or_default(),
@@ -199,9 +201,17 @@ fn parse_range(text: &str) -> Option<(u16, u16)> {
     (from <= to).then_some((from, to))
 }
 
-fn pool(section: &Section<'_>) -> Pool {
-    let default = Pool::default();
-    let idle = section.read("idle", value::number).and_then(|n| usize::try_from(n).ok());
+fn pool(section: &Section<'_>, introduced: bool) -> Pool {
+    let mut default = Pool::default();
+    let mut idle = section.read("idle", value::number).and_then(|n| usize::try_from(n).ok());
+    if introduced {
+        // A connection names one client and can serve no other.
+        if let (Some((name, _)), Some(1..)) = (section.entry("idle"), idle) {
+            let help = "remove it; a connection that names its client by `proxy_protocol` serves no other one";
+            section.ctx.warn(name.place, "no_effect", "`pool.idle` has no effect: connections are not kept", help);
+        }
+        (default.idle, idle) = (0, None);
+    }
     Pool {
         idle: idle.unwrap_or(default.idle),
         idle_timeout: section.read("idle_timeout", value::duration).unwrap_or(default.idle_timeout),

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rand::Rng;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use yumen_config::config::{Health, HealthCheck};
 use yumen_http1::{self as http1, Parsed, ResponseHead};
@@ -17,7 +18,7 @@ use yumen_net::rt;
 use yumen_net::tls;
 use yumen_net::transport::Transport;
 
-use super::{Endpoint, Upstream};
+use super::{Endpoint, Upstream, introduce};
 use crate::wire::{Link, Outgoing};
 
 /// Consecutive verdicts about one endpoint.
@@ -45,8 +46,9 @@ async fn run(upstream: Weak<Upstream>, health: Health) {
         for endpoint in endpoints.iter() {
             let (endpoint, health, tls, tell) =
                 (Arc::clone(endpoint), health.clone(), strong.tls.clone(), tell.clone());
+            let hello = introduce::own(strong.config.proxy_protocol);
             drop(rt::spawn(async move {
-                let good = rt::timeout(health.timeout, check(&endpoint, &health, tls.as_deref())).await;
+                let good = rt::timeout(health.timeout, check(&endpoint, &health, tls.as_deref(), &hello)).await;
                 let verdict = good.unwrap_or_else(|_| Err(io::Error::other("no answer in time")));
                 // Nobody listens any more when the gateway stops.
                 drop(tell.send((endpoint, verdict)));
@@ -91,9 +93,10 @@ fn jittered(interval: Duration, percent: u8) -> Duration {
     interval.mul_f64(rand::rng().random_range(1.0 - spread..=1.0 + spread))
 }
 
-async fn check(endpoint: &Endpoint, health: &Health, client: Option<&tls::ClientTls>) -> io::Result<()> {
+async fn check(endpoint: &Endpoint, health: &Health, client: Option<&tls::ClientTls>, hello: &[u8]) -> io::Result<()> {
     let options = DialOptions { timeout: health.timeout, ..DialOptions::default() };
-    let stream = dial::connect(endpoint.addr, &options).await.map_err(io::Error::other)?;
+    let mut stream = dial::connect(endpoint.addr, &options).await.map_err(io::Error::other)?;
+    stream.write_all(hello).await?;
     let HealthCheck::Http { path, expect, host } = &health.check else { return Ok(()) };
     let transport = match (client, &endpoint.tls_name) {
         (Some(client), Some(name)) => tls::connect(client, name, stream).await.map_err(io::Error::other)?.0,

@@ -4,6 +4,7 @@
 //! for itself (connections at rest, its place in the round, buffers) stands in [`Local`].
 
 mod send;
+mod introduce;
 mod health;
 mod h1;
 mod pool;
@@ -29,6 +30,7 @@ use yumen_telemetry::{Registry, UpstreamMetrics};
 pub use endpoint::Endpoint;
 pub(crate) use h1::{Conveyed, Inbound, Tunnel};
 pub(crate) use health::watch;
+pub(crate) use introduce::{Beside, introduce};
 pub(crate) use send::{Send, dial, full, nobody};
 
 use balance::Turn;

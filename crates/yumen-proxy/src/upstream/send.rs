@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::io::AsyncWriteExt;
 use yumen_core::{Answer, Body, Error, Exchange, Request, Response, Retry, Side, Stage, Terminal};
 use yumen_http1::tokens;
 use yumen_net::dial::{self, DialError, DialErrorKind, DialOptions};
@@ -12,7 +13,7 @@ use yumen_net::transport::Transport;
 use yumen_telemetry::reasons;
 
 use super::h1::Call;
-use super::{Endpoint, Local, Phase, Upstream};
+use super::{Beside, Endpoint, Local, Phase, Upstream, introduce};
 use crate::wire::Link;
 
 /// How many endpoints are tried when none could be connected to.
@@ -98,7 +99,9 @@ impl Send<'_> {
             }
             None => {
                 // Boxed: a connection is made rarely, and the room for making one should not burden every exchange.
-                let dialled = Box::pin(dial(self.upstream, endpoint, &self.phase, index));
+                let beside = Beside { sni: None, request_id: exchange.request_id.as_deref() };
+                let hello = introduce(self.upstream, &exchange.conn, beside);
+                let dialled = Box::pin(dial(self.upstream, endpoint, &self.phase, index, &hello));
                 let transport = dialled.await.map_err(|e| (e, false))?;
                 let connected = rt::now();
                 exchange.timings.connect = Some(connected.saturating_duration_since(begun));
@@ -124,17 +127,23 @@ fn is_offered(request: &Request, response: &Response) -> bool {
     response.fields.all("upgrade").flat_map(tokens).all(is_in_offer)
 }
 
-/// Connects to an endpoint, with TLS where its address says so.
+/// Connects to an endpoint, with TLS where its address says so. `hello` is sent before everything else.
 pub(crate) async fn dial(
     upstream: &Upstream,
     endpoint: &Endpoint,
     phase: &Phase,
     index: usize,
+    hello: &[u8],
 ) -> Result<Transport, Error> {
     upstream.metrics.connects.add(index, 1);
     let connected = async {
         let options = DialOptions { timeout: phase.connect, ..DialOptions::default() };
-        let stream = dial::connect(endpoint.addr, &options).await.map_err(|e| dial_error(endpoint, e))?;
+        let mut stream = dial::connect(endpoint.addr, &options).await.map_err(|e| dial_error(endpoint, e))?;
+        if !hello.is_empty() {
+            // A fresh connection has room for it: this waits for nothing.
+            let failed = |e| connect_error(endpoint, reasons::CONNECT_FAILED).source(e);
+            stream.write_all(hello).await.map_err(failed)?;
+        }
         let (Some(tls), Some(name)) = (&upstream.tls, &endpoint.tls_name) else {
             return Ok(Transport::plain(stream));
         };

@@ -1,8 +1,8 @@
 //! A line as JSON. The order of the keys is part of the format; absent values are left out.
 
-use yumen_core::write_address;
+use yumen_core::{Proxied, write_address};
 
-use super::line::{escaped, millis, number, timestamp};
+use super::line::{escaped, millis, number, text_or_hex, timestamp};
 use super::record::Record;
 use crate::civil::WallClock;
 
@@ -45,6 +45,9 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     }
     optional(out, key!("sni"), record.sni);
     optional(out, key!("user"), record.user);
+    if let Some(proxied) = &record.conn.proxied {
+        proxy(out, proxied);
+    }
     count(out, key!("conn"), record.conn.id);
     count(out, key!("generation"), record.conn.generation);
     if let Some(failure) = record.failure {
@@ -54,6 +57,25 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
         present(out, key!("detail"), &failure.detail);
     }
     out.extend_from_slice(b"}\n");
+}
+
+/// What a proxy in front said by the PROXY protocol.
+fn proxy(out: &mut Vec<u8>, proxied: &Proxied) {
+    out.extend_from_slice(key!("proxy"));
+    out.push(b'"');
+    write_address(out, proxied.by.ip());
+    out.push(b'"');
+    optional(out, key!("proxy_authority"), proxied.authority.as_deref());
+    if let Some(id) = &proxied.unique_id {
+        out.extend_from_slice(key!("proxy_id"));
+        out.push(b'"');
+        text_or_hex(out, id);
+        out.push(b'"');
+    }
+    optional(out, key!("proxy_tls"), proxied.tls.as_deref());
+    optional(out, key!("proxy_cn"), proxied.common_name.as_deref());
+    optional(out, key!("proxy_endpoint"), proxied.endpoint.as_deref());
+    optional(out, key!("proxy_vpc"), proxied.vpc.as_deref());
 }
 
 fn figures(out: &mut Vec<u8>, record: &Record<'_>) {

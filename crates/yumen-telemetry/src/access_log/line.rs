@@ -71,6 +71,14 @@ fn unicode_escape(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
 }
 
+/// Appends bytes as text when they are visible ASCII, else in hexadecimal.
+pub(super) fn text_or_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if bytes.iter().all(u8::is_ascii_graphic) => escaped(out, text),
+        _ => out.extend(bytes.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]])),
+    }
+}
+
 /// Appends a number in decimal.
 #[inline]
 pub(super) fn number(out: &mut Vec<u8>, mut n: u64) {
@@ -123,6 +131,12 @@ mod tests {
     fn control_characters_of_either_set_are_escaped_and_letters_are_not() {
         let text = made(|out| escaped(out, "a\0\u{7f}\u{9b}\u{a0}é\u{c2}\"\\\n\r\t\u{1b}z"));
         assert_eq!(text, "a\\u0000\\u007f\\u009b\u{a0}é\u{c2}\\\"\\\\\\n\\r\\t\\u001bz");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_written_in_hexadecimal() {
+        assert_eq!(made(|out| text_or_hex(out, b"id-7")), "id-7");
+        assert_eq!(made(|out| text_or_hex(out, b"\x00\xff\n")), "00ff0a");
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use yumen_core::{Conn, Exchange, Finished};
 
-/// A TCP connection that was relayed without looking into it, when it is over.
+/// A TCP connection that was relayed without looking into it, or ended before anything was asked on it, when it is over.
 pub struct StreamRecord<'a> {
     /// The client's connection.
     pub conn: &'a Conn,
+    /// What was spoken: `tcp`, or `tls` when the connection ended in the handshake.
+    pub protocol: &'static str,
     /// The route that was met.
     pub route: Option<&'a str>,
     /// The upstream it was relayed to.
@@ -97,7 +99,7 @@ impl<'a> From<&'a StreamRecord<'a>> for Record<'a> {
             method: "",
             host: "",
             path: "",
-            protocol: "tcp",
+            protocol: stream.protocol,
             status: 0,
             route: stream.route,
             upstream: stream.upstream,

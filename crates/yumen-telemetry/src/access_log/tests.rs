@@ -32,7 +32,7 @@ impl Met for Web {
 
 fn conn(tls: Option<TlsFacts>) -> Conn {
     let address: SocketAddr = "10.1.2.3:4444".parse().unwrap();
-    Conn { id: 7, peer: address, local: address, listener: Arc::new(Web), generation: 3, tls }
+    Conn { id: 7, peer: address, local: address, listener: Arc::new(Web), generation: 3, proxied: None, tls }
 }
 
 fn exchange(path: &str) -> Exchange {
@@ -150,6 +150,7 @@ fn stream_is_one_line_with_the_name_it_was_passed_on_by() {
     ex.failed(&failure("10.0.0.1:80"));
     let stream = StreamRecord {
         conn: &conn,
+        protocol: "tcp",
         route: None,
         upstream: Some("db"),
         endpoint: Some("10.0.0.1:5432"),

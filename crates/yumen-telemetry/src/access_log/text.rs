@@ -44,6 +44,10 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     if let Some(user) = record.user {
         word(out, b" user=", user);
     }
+    if let Some(proxied) = &record.conn.proxied {
+        out.extend_from_slice(b" proxy=");
+        write_address(out, proxied.by.ip());
+    }
     if let Some(failure) = record.failure {
         out.push(b' ');
         paint(out, RED);

@@ -5,6 +5,22 @@ super::declare! {
         "the listener had as many connections open as it may have",
         "more clients than the limit allows, or clients that keep idle connections open",
         "raise the listener's connection limit, or shorten its idle timeout";
+    PROXY_SOURCE_DENIED = "proxy_source_denied" Client Accept 0
+        "the listener takes connections from certain proxies only, and this one came from elsewhere",
+        "a client that goes around the proxy in front, or a proxy whose address is missing in the list",
+        "if it is a proxy of yours, add its address to proxy_protocol.from; else keep clients from reaching the listener";
+    PROXY_HEADER_MISSING = "proxy_header_missing" Client Accept 0
+        "a connection from a proxy did not begin with a PROXY header",
+        "the proxy in front does not send the PROXY protocol, or its health check connects without",
+        "turn it on there (send-proxy-v2, proxy_protocol on), for its checks too; or remove proxy_protocol here";
+    PROXY_HEADER_INVALID = "proxy_header_invalid" Client Accept 0
+        "the PROXY header of a connection is malformed or of a version that is not taken",
+        "a defect of the proxy in front, or a version that the listener does not name",
+        "read the detail; allow the version in proxy_protocol.versions, or correct the proxy";
+    PROXY_HEADER_TIMEOUT = "proxy_header_timeout" Client Accept 0
+        "a proxy connected and did not send a whole PROXY header in time",
+        "a proxy that waits for its client's first bytes, or a check that connects and stays silent",
+        "nothing, unless it is frequent: then look at the proxy, or raise proxy_protocol.timeout";
     IP_DENIED = "ip_denied" Client Middleware 403
         "the client's address is not allowed",
         "an allow or deny list names the address, or does not name it",

@@ -102,6 +102,10 @@ fn readable(answer: &Value) -> String {
         texts(&listener["bind"]).join(", "),
         word(&listener["why"])
     );
+    let proxies = texts(&listener["proxy_protocol"]);
+    if !proxies.is_empty() {
+        _ = writeln!(out, "          the client is whom a PROXY header names; only {} may connect", proxies.join(", "));
+    }
     if let Some(refuses) = listener["refuses"].as_str() {
         _ = writeln!(out, "          the connection is closed: {refuses}");
     }

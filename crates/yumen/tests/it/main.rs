@@ -6,6 +6,7 @@ mod guide;
 
 mod authority;
 mod ends;
+mod haproxy;
 mod nginx;
 mod site;
 
@@ -22,6 +23,7 @@ mod reload;
 mod explain;
 mod last_good;
 mod process;
+mod proxy_protocol;
 mod run;
 #[cfg(target_os = "linux")]
 mod service;

@@ -1,4 +1,4 @@
-//! nginx as an origin.
+//! nginx as an origin, or as a proxy of streams.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::gateway::until;
+
+/// Streams are a module of their own on Debian.
+const MODULE: &str = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n";
 
 /// A running nginx; it is stopped when the test ends.
 pub(crate) struct Nginx {
@@ -23,13 +26,27 @@ impl Nginx {
         })
     }
 
+    /// Starts with some `server` blocks for streams, in which `{addr}` is its address.
+    pub(crate) fn streaming(folder: &Path, servers: &str) -> Self {
+        until("a port for nginx", || {
+            let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            Self::try_start_with(folder, MODULE, &format!("stream {{\n{servers}\n}}"), addr)
+        })
+    }
+
     fn try_start(folder: &Path, servers: &str, addr: SocketAddr) -> Option<Self> {
+        let http = format!(
+            "http {{\n access_log off; client_body_temp_path t1; proxy_temp_path t2;\n\
+             fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;\n{servers}\n}}"
+        );
+        Self::try_start_with(folder, "", &http, addr)
+    }
+
+    fn try_start_with(folder: &Path, head: &str, body: &str, addr: SocketAddr) -> Option<Self> {
         let text = format!(
-            "daemon off; master_process off; error_log nginx.log; pid nginx.pid;\n\
-             events {{}}\n\
-             http {{\n access_log off; client_body_temp_path t1; proxy_temp_path t2;\n\
-             fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;\n{}\n}}\n",
-            servers.replace("{addr}", &addr.to_string())
+            "{head}daemon off; master_process off; error_log nginx.log; pid nginx.pid;\n\
+             events {{}}\n{}\n",
+            body.replace("{addr}", &addr.to_string())
         );
         fs::write(folder.join("nginx.conf"), text).unwrap();
         let mut program = Command::new("nginx");
