@@ -15,8 +15,9 @@ use yumen_core::ExplainRequest;
 use crate::Token;
 use crate::door::{self, Listen};
 
-/// How long an answer may take. A reload builds a whole configuration and resolves names.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an answer may take. A reload builds a whole configuration and resolves names, and an upgrade waits as long for the
+/// new process.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 256 << 20;
@@ -78,7 +79,8 @@ pub struct AdminClient {
 }
 
 impl AdminClient {
-    /// A client for a gateway that listens there; only [`AdminClient::reload`] needs the token.
+    /// A client for a gateway that listens there; only [`AdminClient::reload`] and
+    /// [`AdminClient::upgrade`] need the token.
     pub fn new(listen: Listen, token: Option<Token>) -> Self {
         Self { listen, token }
     }
@@ -109,6 +111,11 @@ impl AdminClient {
     /// Loads the configuration again. A refusal holds the diagnostics.
     pub async fn reload(&self) -> Result<Value, ClientError> {
         self.json(Method::POST, "/reload", None).await
+    }
+
+    /// Starts the program anew in the place of the one that runs. A refusal says why it goes on running.
+    pub async fn upgrade(&self) -> Result<Value, ClientError> {
+        self.json(Method::POST, "/upgrade", None).await
     }
 
     /// Which route a request would meet, and why.
@@ -195,7 +202,7 @@ impl AdminClient {
             Listen::Unix(_) | Listen::Pipe(_) => "localhost".to_owned(),
         };
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
-        if let Some(token) = self.token.as_ref().filter(|_| path == "/reload") {
+        if let Some(token) = self.token.as_ref().filter(|_| matches!(path, "/reload" | "/upgrade")) {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.text()));
         }
         let body = match question {

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use socket2::{SockRef, Socket};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use yumen_net::os::{LocalListener, LocalStream};
@@ -89,6 +90,37 @@ impl Door {
             Inner::Local(_) => listen.clone(),
         };
         Ok(Self { listen, inner })
+    }
+
+    /// Goes on with the socket that another process of this program has listened on.
+    ///
+    /// # Errors
+    /// The socket cannot be used.
+    pub fn adopt(listen: &Listen, socket: Socket) -> Result<Self, AdminError> {
+        let fault = |source| AdminError::Listen { listen: listen.clone(), source };
+        let tcp = |socket: Socket| {
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket.into())
+        };
+        let inner = match listen {
+            Listen::Tcp(_) => tcp(socket).map(Inner::Tcp),
+            Listen::Unix(path) => LocalListener::adopt(path, socket).map(Inner::Local),
+            Listen::Pipe(_) => Err(io::ErrorKind::Unsupported.into()),
+        };
+        let inner = inner.map_err(fault)?;
+        let listen = match &inner {
+            Inner::Tcp(listener) => Listen::Tcp(listener.local_addr().map_err(fault)?),
+            Inner::Local(_) => listen.clone(),
+        };
+        Ok(Self { listen, inner })
+    }
+
+    /// A second handle on its socket, for another process.
+    pub(crate) fn share(&self) -> io::Result<Socket> {
+        match &self.inner {
+            Inner::Tcp(listener) => SockRef::from(listener).try_clone(),
+            Inner::Local(listener) => listener.share(),
+        }
     }
 
     /// Where it listens; the port is the real one.

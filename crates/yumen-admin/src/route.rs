@@ -33,6 +33,7 @@ GET  /healthz  200 while the process lives
 GET  /readyz   200 while traffic is welcome, 503 before and after
 POST /explain  which route a request would meet and why; JSON in, nothing is sent anywhere
 POST /reload   loads the configuration again; needs the token
+POST /upgrade  starts the program anew, hands it the sockets and leaves when it serves; needs the token
 ";
 
 /// What the routes serve from.
@@ -58,9 +59,10 @@ impl Desk {
     async fn serve(&self, head: &Parts, body: Incoming) -> Result<Answer, Refusal> {
         gate::admit(head, &self.wall)?;
         let path = head.uri.path();
-        let is_write = matches!(path, "/reload" | "/explain");
+        let is_write = matches!(path, "/reload" | "/upgrade" | "/explain");
         match path {
-            "/" | "/status" | "/config" | "/metrics" | "/healthz" | "/readyz" | "/reload" | "/explain" => {}
+            "/" | "/status" | "/config" | "/metrics" | "/healthz" | "/readyz" | "/reload" | "/upgrade" | "/explain" => {
+            }
             _ => return Err(unknown_path()),
         }
         if is_write && head.method != hyper::Method::POST {
@@ -70,10 +72,10 @@ impl Desk {
             return Err(Refusal::method("GET, HEAD"));
         }
         match path {
-            "/reload" => {
+            "/reload" | "/upgrade" => {
                 gate::authorise(&head.headers, &self.token.read().unwrap_or_else(PoisonError::into_inner))?;
                 read_body(head, body).await?;
-                self.reload().await
+                if path == "/reload" { self.reload().await } else { self.upgrade().await }
             }
             "/explain" => self.explain(&read_body(head, body).await?).await,
             _ => self.read(path).await,
@@ -119,6 +121,20 @@ impl Desk {
                 "correct what the diagnostics name and reload again",
             )
             .with(diagnostics)
+        })
+    }
+
+    /// In a task of its own, as a reload.
+    async fn upgrade(&self) -> Result<Answer, Refusal> {
+        let control = Arc::clone(&self.control);
+        let outcome = tokio::spawn(async move { control.upgrade().await }).await.map_err(|_| defect())?;
+        outcome.map(|report| json_answer(StatusCode::OK, &report)).map_err(|why| {
+            Refusal::new(
+                StatusCode::CONFLICT,
+                "upgrade_failed",
+                why,
+                "what ran goes on running; mend what is named and upgrade again",
+            )
         })
     }
 

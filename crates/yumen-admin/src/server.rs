@@ -1,12 +1,14 @@
 //! Accepts connections of the admin API and serves them until it is told to stop.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::Socket;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use yumen_core::Control;
@@ -29,6 +31,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The running admin API. Dropping it stops it without waiting.
 pub struct AdminServer {
+    /// For a process that takes over. Dropped first: who looks whether anybody still answers must not find this.
+    spare: io::Result<Socket>,
     listen: Listen,
     desk: Arc<Desk>,
     stop: watch::Sender<bool>,
@@ -43,11 +47,11 @@ impl AdminServer {
 
     /// Serves at a door from now on.
     pub fn serve(door: Door, token: Token, control: Arc<dyn Control>) -> Self {
-        let listen = door.listen().clone();
+        let (spare, listen) = (door.share(), door.listen().clone());
         let desk = Arc::new(Desk { control, token: RwLock::new(token), wall: door.wall() });
         let (stop, stopped) = watch::channel(false);
         let accepting = tokio::spawn(accept(door, Arc::clone(&desk), stopped));
-        Self { listen, desk, stop, accepting }
+        Self { spare, listen, desk, stop, accepting }
     }
 
     /// Takes another token from now on.
@@ -60,8 +64,20 @@ impl AdminServer {
         &self.listen
     }
 
+    /// A second handle on the socket, for a process that takes over.
+    ///
+    /// # Errors
+    /// The system has none, or is out of descriptors.
+    pub fn share(&self) -> io::Result<Socket> {
+        match &self.spare {
+            Ok(socket) => socket.try_clone(),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        }
+    }
+
     /// Stops accepting, lets answers begun be finished for five seconds, and closes what is left.
     pub async fn stop(self) {
+        drop(self.spare);
         self.stop.send_replace(true);
         if let Err(error) = self.accepting.await {
             tracing::error!("the admin API ended badly: {error}");

@@ -45,6 +45,15 @@ impl Control for Fake {
         })
     }
 
+    fn upgrade(&self) -> Pending<'_, Result<Value, String>> {
+        Box::pin(async {
+            if self.is_broken.load(Ordering::SeqCst) {
+                return Err("the new process ended without a word".to_owned());
+            }
+            Ok(json!({ "process": 7 }))
+        })
+    }
+
     fn explain(&self, request: &ExplainRequest) -> Result<Value, String> {
         match request.url.as_str() {
             "" => Err("the URL is empty".to_owned()),

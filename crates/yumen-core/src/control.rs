@@ -35,6 +35,10 @@ pub trait Control: Send + Sync {
     /// Loads the configuration again. `Err` holds the diagnostics; what ran goes on running.
     fn reload(&self) -> Pending<'_, Result<Value, Value>>;
 
+    /// Starts the program anew, hands it the sockets, and leaves once it serves. `Err` says why it does not; what ran goes on
+    /// running.
+    fn upgrade(&self) -> Pending<'_, Result<Value, String>>;
+
     /// Walks the tables in force for a request, without traffic. `Err` says what is wrong with the question.
     fn explain(&self, request: &ExplainRequest) -> Result<Value, String>;
 

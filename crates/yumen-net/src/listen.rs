@@ -159,6 +159,26 @@ impl ListenSet {
         Ok(Self { sockets, addr, shared: handles <= 1 && workers > 1 })
     }
 
+    /// Sockets that another process of this program has opened, one for each of its workers; more are opened beside them
+    /// when there are more workers now.
+    fn of_sockets(sockets: Vec<Socket>, options: &ListenOptions, workers: usize) -> Result<Self, ListenError> {
+        let fail = |e| ListenError::new(options.addr, e);
+        let mut addr = options.addr;
+        if let Some(bound) = sockets.first().and_then(|socket| socket.local_addr().ok()?.as_socket()) {
+            addr = bound;
+        }
+        let mut sockets: Vec<_> = sockets.into_iter().map(|s| BoundListener { inner: s.into() }).collect();
+        for socket in &sockets {
+            socket.inner.set_nonblocking(true).map_err(fail)?;
+        }
+        let share = options.reuse_port && os::SHARES_PORT;
+        if share && sockets.len() < workers {
+            let more = Self::open_beside(&ListenOptions { addr, ..options.clone() }, workers - sockets.len())?;
+            sockets.extend(more.sockets);
+        }
+        Ok(Self { sockets, addr, shared: !share && workers > 1 })
+    }
+
     /// The address in use, with the port the system chose if 0 was asked.
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
@@ -169,7 +189,8 @@ impl ListenSet {
         self.shared
     }
 
-    /// The sockets, one per worker in order, or a single one if [`ListenSet::is_shared`].
+    /// The sockets: one per worker in order, or a single one if [`ListenSet::is_shared`]. There can be more than workers when
+    /// they come from another process; each of them has connections in its queue.
     pub fn into_listeners(self) -> Vec<BoundListener> {
         self.sockets
     }
@@ -202,6 +223,11 @@ impl BoundListener {
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self { inner: self.inner.try_clone()? })
     }
+
+    /// The socket itself, for another process.
+    pub fn into_socket(self) -> Socket {
+        self.inner.into()
+    }
 }
 
 /// A socket that accepts connections on its worker.
@@ -233,6 +259,14 @@ impl Listener {
     /// The runtime cannot let go of it.
     pub fn release(self) -> io::Result<BoundListener> {
         Ok(BoundListener { inner: self.inner.into_std()? })
+    }
+
+    /// A second handle on the same socket and queue; this one goes on accepting.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn share(&self) -> io::Result<BoundListener> {
+        Ok(BoundListener { inner: SockRef::from(&self.inner).try_clone()?.into() })
     }
 
     /// Waits for the next connection, with `TCP_NODELAY` set. Connections that died in the queue are passed over.

@@ -85,6 +85,18 @@ pub(crate) async fn take_sockets(orders: &mpsc::UnboundedSender<Order>) -> Vec<(
     sockets
 }
 
+/// Second handles on the sockets a worker accepts from; it goes on accepting.
+pub(crate) async fn share_sockets(orders: &mpsc::UnboundedSender<Order>) -> std::io::Result<Vec<(Key, BoundListener)>> {
+    let (give, mut given) = mpsc::unbounded_channel();
+    let mut sockets = Vec::new();
+    if orders.send(Order::Share { to: give }).is_ok() {
+        while let Some((key, shared)) = given.recv().await {
+            sockets.push((key, shared?));
+        }
+    }
+    Ok(sockets)
+}
+
 /// Waits until a worker has done all that was asked for before. What its tasks do without waiting is done by then too.
 pub(crate) async fn settle(orders: &mpsc::UnboundedSender<Order>) {
     let (done, answer) = oneshot::channel();

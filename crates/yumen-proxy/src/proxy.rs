@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use yumen_net::drain::Drain;
 use yumen_net::listen::{self, Inherited, ListenError, ListenOptions, ListenSet};
+use yumen_net::os::Parcel;
 use yumen_net::rt;
 use yumen_telemetry::{AccessLog, ELSEWHERE, Registry};
 
@@ -123,6 +124,28 @@ impl Proxy {
         self.inherited.complaints(&open)
     }
 
+    /// Second handles on every socket, labelled for a process that takes over. What is accepted here meanwhile is served here.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub async fn parcels(&self) -> std::io::Result<Vec<Parcel>> {
+        let seats: Vec<_> = lock(&self.seats).iter().map(|s| s.orders.clone()).collect();
+        let mut parcels = self.inherited.parcels()?;
+        for orders in &seats {
+            for (key, socket) in crew::share_sockets(orders).await? {
+                if !self.inherited.is_activated(key.addr) {
+                    parcels.push(Inherited::parcel(key.addr, key.name.as_deref(), socket.into_socket()));
+                }
+            }
+        }
+        Ok(parcels)
+    }
+
+    /// Closes what was handed over and no listener of the snapshot in force has; says which addresses these were.
+    pub fn close_unused(&self) -> Vec<SocketAddr> {
+        self.inherited.close_unused()
+    }
+
     /// Waits until every worker has done what it was doing and looked up: proof that none hangs.
     pub async fn answered(&self) {
         let seats: Vec<_> = lock(&self.seats).iter().map(|s| s.orders.clone()).collect();
@@ -207,7 +230,7 @@ impl Proxy {
 
     fn listen(&self, key: &Key) -> Result<ListenSet, ListenError> {
         let (options, workers) = (self.options(key.addr), self.workers());
-        if let Some(set) = self.open_inherited(key.addr, workers) {
+        if let Some(set) = self.open_inherited(&options, key.name.as_deref(), workers) {
             return set;
         }
         // `0.0.0.0:80` beside `127.0.0.1:80` of our own: a conflict only when we ask for the port alone.
@@ -215,9 +238,14 @@ impl Proxy {
         if beside { ListenSet::open_beside(&options, workers) } else { ListenSet::open(&options, workers) }
     }
 
-    fn open_inherited(&self, addr: SocketAddr, workers: usize) -> Option<Result<ListenSet, ListenError>> {
+    fn open_inherited(
+        &self,
+        options: &ListenOptions,
+        name: Option<&str>,
+        workers: usize,
+    ) -> Option<Result<ListenSet, ListenError>> {
         let handles = if self.accepting == Accepting::Each { workers } else { 1 };
-        self.inherited.open(addr, workers, handles)
+        self.inherited.open(options, name, workers, handles)
     }
 
     fn options(&self, addr: SocketAddr) -> ListenOptions {
@@ -226,8 +254,10 @@ impl Proxy {
 
     fn open(&self, key: Key, set: ListenSet) {
         let socket = Socket::new(set.local_addr(), &lock(&self.seats));
+        let workers = self.workers().max(1);
         for (index, bound) in set.into_listeners().into_iter().enumerate() {
-            socket.give(&key, bound, index, self.accepting);
+            // A predecessor may have had more workers, and connections wait in each of its sockets.
+            socket.give(&key, bound, index % workers, self.accepting);
         }
         lock(&self.sockets).insert(key, socket);
     }
@@ -306,9 +336,10 @@ impl Proxy {
         let mut sets = Vec::new();
         if self.accepting == Accepting::Each {
             for (key, socket) in sockets.iter() {
-                let set = match self.open_inherited(socket.local, new.len()) {
+                let options = self.options(socket.local);
+                let set = match self.open_inherited(&options, None, new.len()) {
                     Some(set) => set?,
-                    None => ListenSet::open_beside(&self.options(socket.local), new.len())?,
+                    None => ListenSet::open_beside(&options, new.len())?,
                 };
                 sets.push((key.clone(), set));
             }

@@ -32,6 +32,8 @@ pub(crate) enum Order {
     Close { key: Key, done: mpsc::Sender<()> },
     /// Stop accepting on every socket and give the sockets back, open.
     GiveBack { to: mpsc::UnboundedSender<(Key, BoundListener)> },
+    /// Hand out a second handle on every socket that is accepted from.
+    Share { to: mpsc::UnboundedSender<(Key, std::io::Result<BoundListener>)> },
     /// Say that all orders before this one are done.
     Answer { done: oneshot::Sender<()> },
     /// End.
@@ -45,24 +47,25 @@ pub(crate) struct Peer {
     pub(crate) drain: Drain,
 }
 
-/// How an accepting task ends.
-enum End {
+/// What is asked of an accepting task. All but the last are its end.
+enum Ask {
     Close { _done: mpsc::Sender<()> },
     GiveBack(mpsc::UnboundedSender<(Key, BoundListener)>),
+    Share(mpsc::UnboundedSender<(Key, std::io::Result<BoundListener>)>),
 }
 
 /// Runs a worker until it is told to stop.
 pub(crate) async fn run(index: usize, shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<Order>) {
     let worker = Rc::new(Worker::new(index, shared));
-    let mut accepting: Vec<(Key, oneshot::Sender<End>)> = Vec::new();
+    let mut accepting: Vec<(Key, mpsc::UnboundedSender<Ask>)> = Vec::new();
     let housekeeping = rt::spawn_local(keep_house(Rc::clone(&worker)));
     while let Some(order) = orders.recv().await {
         match order {
             Order::Open { key, socket, drain, hand_to } => {
-                let (end, ending) = oneshot::channel();
-                accepting.push((key.clone(), end));
+                let (ask, asked) = mpsc::unbounded_channel();
+                accepting.push((key.clone(), ask));
                 let desk = Desk { worker: Rc::clone(&worker), key, drain, hand_to };
-                drop(rt::spawn_local(desk.accept(socket, ending)));
+                drop(rt::spawn_local(desk.accept(socket, asked)));
             }
             Order::Serve { key, stream, ends, watch } => match stream.unpack() {
                 Ok(stream) => conn::serve(&worker, &key, stream, ends, watch),
@@ -70,13 +73,18 @@ pub(crate) async fn run(index: usize, shared: Arc<Shared>, mut orders: mpsc::Unb
             },
             Order::Close { key, done } => {
                 // A task that ended by itself has dropped the other end, and with it nothing is left to wait for.
-                for (_, end) in accepting.extract_if(.., |(at, _)| *at == key) {
-                    drop(end.send(End::Close { _done: done.clone() }));
+                for (_, ask) in accepting.extract_if(.., |(at, _)| *at == key) {
+                    drop(ask.send(Ask::Close { _done: done.clone() }));
                 }
             }
             Order::GiveBack { to } => {
-                for (_, end) in accepting.drain(..) {
-                    drop(end.send(End::GiveBack(to.clone())));
+                for (_, ask) in accepting.drain(..) {
+                    drop(ask.send(Ask::GiveBack(to.clone())));
+                }
+            }
+            Order::Share { to } => {
+                for (_, ask) in &accepting {
+                    drop(ask.send(Ask::Share(to.clone())));
                 }
             }
             // Who asked may have stopped waiting.
@@ -112,7 +120,7 @@ struct Desk {
 }
 
 impl Desk {
-    async fn accept(self, socket: BoundListener, mut ending: oneshot::Receiver<End>) {
+    async fn accept(self, socket: BoundListener, mut asked: mpsc::UnboundedReceiver<Ask>) {
         let listener = match Listener::start(socket) {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(addr = %self.key.addr, %error, "the socket could not be used"),
@@ -122,16 +130,22 @@ impl Desk {
         loop {
             tokio::select! {
                 biased;
-                end = &mut ending => {
-                    if let Ok(End::GiveBack(to)) = end {
-                        return self.give_back(listener, &to);
+                ask = asked.recv() => {
+                    match &ask {
+                        // Who asked may have left.
+                        Some(Ask::Share(to)) => {
+                            drop(to.send((self.key.clone(), listener.share())));
+                            continue;
+                        }
+                        Some(Ask::GiveBack(to)) => return self.give_back(listener, to),
+                        Some(Ask::Close { .. }) | None => {}
                     }
                     for (stream, peer) in listener.drain_accept(LAST_ACCEPTS) {
                         self.serve(stream, (peer, local), &mut turn);
                     }
                     // The socket is closed before who asked for it can know.
                     drop(listener);
-                    return drop(end);
+                    return drop(ask);
                 }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => self.serve(stream, (peer, local), &mut turn),

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use yumen_config::Diagnostic;
 use yumen_config::config::Config;
 use yumen_net::dial::Resolver;
 use yumen_net::listen::Inherited;
+use yumen_net::os::{Parcel, Predecessor};
 use yumen_net::rt;
 use yumen_proxy::{Ports, Proxy};
 use yumen_telemetry::access_log::{Format, Output, Rotation};
@@ -21,6 +22,7 @@ use yumen_telemetry::{AccessLog, Registry};
 
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
+use crate::program::{Confirmation, Program};
 use crate::reload::{self, Gateway};
 use crate::service::{Cause, Failure, Signal, Signals, Supervisor, Surroundings};
 use crate::watch::Watch;
@@ -48,31 +50,67 @@ pub(crate) enum Start {
 
 /// Runs the gateway until it is told to stop.
 pub(crate) fn run(start: Start, around: Surroundings) -> Result<ExitCode, Failure> {
-    let inherited = Inherited::take(|name| std::env::var(name).ok());
+    let environment = |name: &str| std::env::var(name).ok();
+    let mut inherited = Inherited::take(environment);
+    let predecessor =
+        Predecessor::meet(environment).context("cannot take over the sockets of the process before this one");
+    let (predecessor, parcels) = predecessor.map_err(Cause::System.of())?.unzip();
+    let parcels = inherited.add_handed(parcels.unwrap_or_default());
+    let mut confirmation = Confirmation::new(predecessor);
+    let program = Program::of_process().context("cannot tell which program this is");
+    let legacy = Legacy { inherited, parcels, program: program.map_err(Cause::System.of())? };
     let control = rt::Control::start(CONTROL_THREADS).context("cannot start the control threads");
     let control = control.map_err(Cause::System.of())?;
-    let outcome = control.block_on(serve(start, around, inherited));
+    let outcome = control.block_on(serve(start, around, legacy, &mut confirmation));
+    if let Err(failure) = &outcome {
+        confirmation.give_up(failure);
+    }
     control.stop(STOP_GRACE);
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(start: Start, around: Surroundings, inherited: Inherited) -> Result<(), Failure> {
+/// What was there before this process, and how it was called.
+struct Legacy {
+    inherited: Inherited,
+    /// Sockets that are not for listeners.
+    parcels: Vec<Parcel>,
+    program: Program,
+}
+
+async fn serve(
+    start: Start,
+    around: Surroundings,
+    legacy: Legacy,
+    confirmation: &mut Confirmation,
+) -> Result<(), Failure> {
     let Surroundings { supervisor, log } = around;
     let signals = Signals::take(&*supervisor).context("cannot listen for signals");
     let mut signals = signals.map_err(Cause::System.of())?;
     let is_demo = matches!(start, Start::Demo);
     let source = source(start).await?;
-    let first = First::load(&source).map_err(Cause::Refused.of())?;
+    let first = First::load(&source, confirmation.is_awaited()).map_err(Cause::Refused.of())?;
     let log = log::init(compose::level(&first.wish.config), log_format(&log), &log);
     let log = log.map_err(|e| Cause::System.of()(e.into()))?;
-    let (gateway, inbox) = assemble(source, &first.wish, log, inherited, supervisor)?;
-    enter(&gateway, first).await.map_err(Cause::NotApplied.of())?;
+    let (gateway, inbox) = assemble(source, &first.wish, log, legacy, supervisor)?;
+    enter(&gateway, first, confirmation.is_awaited()).await.map_err(Cause::NotApplied.of())?;
+    for addr in gateway.proxy.close_unused() {
+        tracing::info!(%addr, "the process before this one listened there; this configuration does not");
+    }
     let orders = rt::spawn(Arc::clone(&gateway).serve(inbox));
     let watching = rt::spawn(watch_files(Arc::clone(&gateway)));
     let living = rt::spawn(prove_life(Arc::clone(&gateway)));
     announce(&gateway, is_demo);
+    confirmation.confirm();
     loop {
-        match signals.next().await {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            () = gateway.succeeded.notified() => {
+                // Who asks for the gateway from now on means the new process, which has the same socket.
+                gateway.process.stop().await;
+                Signal::Stop("upgrade")
+            }
+        };
+        match signal {
             Signal::Reload(name) => gateway.order(name, None),
             Signal::Stop(name) => {
                 tracing::info!(signal = name, "stopping: connections may finish");
@@ -121,12 +159,13 @@ struct First {
 }
 
 impl First {
-    fn load(source: &Source) -> anyhow::Result<Self> {
+    /// `strictly`: a last good copy does not stand in.
+    fn load(source: &Source, strictly: bool) -> anyhow::Result<Self> {
         let broken = match source.load() {
             Ok(wish) => return Ok(Self { wish, refused: None }),
             Err(broken) => broken,
         };
-        let path = source.path().ok_or_else(|| refused(&broken.found))?;
+        let path = source.path().filter(|_| !strictly).ok_or_else(|| refused(&broken.found))?;
         match last_good::load(path, &compose::state_dirs_of(path)) {
             Some(Ok(wish)) => {
                 eprint!("{}", yumen_config::render(&broken.found));
@@ -148,7 +187,7 @@ fn assemble(
     source: Source,
     wish: &Wish,
     log: ProcessLog,
-    inherited: Inherited,
+    legacy: Legacy,
     supervisor: Arc<dyn Supervisor>,
 ) -> anyhow::Result<(Arc<Gateway>, mpsc::UnboundedReceiver<reload::Order>)> {
     let workers = compose::workers(&wish.config);
@@ -158,13 +197,13 @@ fn assemble(
     let access = AccessLog::start(Output::Off, Format::Json, Rotation { size: 0, age: Duration::ZERO, keep: 0 })?;
     registry.set_access_log(&access);
     let proxy = Proxy::start(workers, Arc::clone(&registry), access).context("cannot start the workers")?;
-    let proxy = proxy.with_inherited(inherited);
+    let proxy = proxy.with_inherited(legacy.inherited);
     let (orders, inbox) = mpsc::unbounded_channel();
     let gateway = Gateway {
         source,
         proxy,
         ports: Ports { registry, resolver: Arc::new(Resolver::start()) },
-        process: Process::new(log),
+        process: Process::new(log).with_handed(legacy.parcels),
         supervisor,
         orders,
         wish: watch::channel(None).0,
@@ -173,19 +212,21 @@ fn assemble(
         refused: Mutex::new(None),
         draining: AtomicBool::new(false),
         reloads: AtomicU64::new(0),
+        program: legacy.program,
+        succeeded: Notify::new(),
     };
     Ok((Arc::new(gateway), inbox))
 }
 
 /// Puts the first configuration in force; when that fails, the last good one.
-async fn enter(gateway: &Arc<Gateway>, first: First) -> anyhow::Result<()> {
+async fn enter(gateway: &Arc<Gateway>, first: First, strictly: bool) -> anyhow::Result<()> {
     let (digest, problem) = (first.wish.digest.clone(), gateway.put_in_force(first.wish).await);
     let found = match (problem, first.refused) {
         (Ok(_), None) => return Ok(()),
         (Ok(_), Some(broken)) => gateway.mend(broken),
         (Err(problem), Some(_)) => return Err(anyhow!("the last good configuration does not work either: {problem}")),
         (Err(problem), None) => {
-            let path = gateway.source.path().ok_or_else(|| anyhow!("{problem}"))?;
+            let path = gateway.source.path().filter(|_| !strictly).ok_or_else(|| anyhow!("{problem}"))?;
             // The same again would fail the same way.
             let good = last_good::load(path, &compose::state_dirs_of(path)).and_then(Result::ok);
             let good = good.filter(|good| good.digest != digest).ok_or_else(|| anyhow!("{problem}"))?;

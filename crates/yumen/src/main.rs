@@ -1,13 +1,16 @@
 //! Yumen, a network gateway: the binary that joins the rooms.
 //!
-//! `cli` reads the command line, `boot` starts and stops what runs, `reload` puts configurations in force, `process`
+//! `cli` reads the command line, `boot` starts and stops what runs, `reload` puts configurations in force, `upgrade` puts
+//! another program in the place of this one, `process`
 //! changes what stands beside the data path, `last_good` keeps what worked, `compose` translates between rooms, `watch`
 //! sees files change, `service` hears the operating system.
 
 mod cli;
 mod boot;
+mod upgrade;
 mod reload;
 mod process;
+mod program;
 mod last_good;
 mod report;
 mod watch;

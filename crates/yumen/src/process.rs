@@ -3,6 +3,7 @@
 //! As everywhere: what can fail is prepared first ([`Process::prepare`]), and only when everything of the new
 //! configuration is ready is it put in place ([`Process::commit`]).
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +11,7 @@ use anyhow::Context;
 use yumen_admin::{AdminServer, Door, Listen, Token};
 use yumen_config::config::Config;
 use yumen_core::Control;
+use yumen_net::os::Parcel;
 use yumen_net::rt;
 use yumen_telemetry::AccessLog;
 use yumen_telemetry::access_log;
@@ -29,6 +31,8 @@ struct Now {
     /// What the configuration said about the state directory, and which one it came to; `None` before the first.
     state: Option<(Option<PathBuf>, Option<PathBuf>)>,
     admin: Option<Desk>,
+    /// Of the process that this one takes over from; there is one at the start only.
+    handed: Option<Parcel>,
 }
 
 /// The admin API as it was asked for.
@@ -56,6 +60,26 @@ enum AdminChange {
 impl Process {
     pub(crate) fn new(log: ProcessLog) -> Self {
         Self { log, now: Mutex::default() }
+    }
+
+    /// Takes over the socket of the admin API, if it is among what was handed over and the configuration has that address.
+    pub(crate) fn with_handed(self, parcels: Vec<Parcel>) -> Self {
+        self.now().handed = parcels.into_iter().next();
+        self
+    }
+
+    /// The socket of the admin API, for a process that takes over; `None` without an admin API.
+    pub(crate) fn parcel(&self) -> io::Result<Option<Parcel>> {
+        let parcel = |desk: &Desk| Ok(Parcel { label: label(&desk.listen), socket: desk.server.share()? });
+        self.now().admin.as_ref().map(parcel).transpose()
+    }
+
+    async fn door(&self, listen: &Listen) -> anyhow::Result<Door> {
+        let handed = self.now().handed.take_if(|parcel| parcel.label == label(listen));
+        match handed {
+            Some(parcel) => Door::adopt(listen, parcel.socket).map_err(whole),
+            None => Door::open(listen).await.map_err(whole),
+        }
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -115,7 +139,7 @@ impl Process {
             Some((same, _)) if same == listen => Ok(AdminChange::Token { token: open_token(&file)?, file }),
             _ => {
                 let token = open_token(&file)?;
-                Ok(AdminChange::Open { door: Door::open(&listen).await.map_err(whole)?, listen, file, token })
+                Ok(AdminChange::Open { door: self.door(&listen).await?, listen, file, token })
             }
         }
     }
@@ -127,6 +151,7 @@ impl Process {
         }
         access.commit(prepared.access);
         let mut now = self.now();
+        now.handed = None;
         now.state = Some(prepared.state);
         let old = match prepared.admin {
             AdminChange::Keep => None,
@@ -157,6 +182,11 @@ impl Process {
             admin.server.stop().await;
         }
     }
+}
+
+/// How a successor knows the socket of the admin API.
+fn label(listen: &Listen) -> String {
+    format!("admin {}", listen.to_string().replace('%', "%25").replace(';', "%3B"))
 }
 
 fn open_token(file: &Path) -> anyhow::Result<Token> {

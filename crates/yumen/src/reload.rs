@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use yumen_config::Diagnostic;
 use yumen_core::{Control, ExplainRequest, Pending};
 use yumen_net::rt;
@@ -17,12 +17,21 @@ use yumen_telemetry::ELSEWHERE;
 
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
+use crate::program::Program;
 use crate::service::Supervisor;
 use crate::watch::{Looks, looks};
 use crate::{last_good, report};
 
+/// What somebody asks for. One at a time: an upgrade in the middle of a reload would start with half of it.
+pub(crate) enum Order {
+    /// The configuration again.
+    Reload(Asked),
+    /// The program again; the outcome goes there.
+    Upgrade(oneshot::Sender<Result<Value, String>>),
+}
+
 /// Somebody asks for a reload, and may want to know how it went.
-pub(crate) struct Order {
+pub(crate) struct Asked {
     /// Who asks: `SIGHUP`, `file change`, `admin`.
     pub(crate) by: &'static str,
     /// Where the outcome goes.
@@ -47,25 +56,62 @@ pub(crate) struct Gateway {
     pub(crate) draining: AtomicBool,
     /// Reloads that have ended, one way or the other.
     pub(crate) reloads: AtomicU64,
+    /// What an upgrade starts.
+    pub(crate) program: Program,
+    /// A successor serves: this process has to leave.
+    pub(crate) succeeded: Notify,
 }
 
 impl Gateway {
     /// Serves orders until nobody can give any.
     pub(crate) async fn serve(self: Arc<Self>, mut inbox: mpsc::UnboundedReceiver<Order>) {
-        while let Some(first) = inbox.recv().await {
-            let mut orders = vec![first];
-            while let Ok(more) = inbox.try_recv() {
-                orders.push(more);
+        while let Some(order) = inbox.recv().await {
+            let mut next = Some(order);
+            while let Some(order) = next.take() {
+                match order {
+                    Order::Reload(first) => next = self.reload_for_all(first, &mut inbox).await,
+                    Order::Upgrade(done) => self.upgrade_for(done).await,
+                }
             }
-            let by = orders.last().map_or("", |o| o.by);
-            self.supervisor.reloading();
-            let outcome = self.reload(by).await;
-            self.reloads.fetch_add(1, Ordering::Relaxed);
-            self.supervisor.reloaded(self.tell().as_deref().map_err(String::as_str));
-            for done in orders.into_iter().filter_map(|o| o.done) {
-                // Who asked may have left.
-                drop(done.send(outcome.clone()));
+        }
+    }
+
+    /// Serves everybody who waits for a reload by one; the answer is the first order that is none.
+    async fn reload_for_all(
+        self: &Arc<Self>,
+        first: Asked,
+        inbox: &mut mpsc::UnboundedReceiver<Order>,
+    ) -> Option<Order> {
+        let (mut all, mut next) = (vec![first], None);
+        while next.is_none() {
+            match inbox.try_recv() {
+                Ok(Order::Reload(more)) => all.push(more),
+                Ok(other) => next = Some(other),
+                Err(_) => break,
             }
+        }
+        let by = all.last().map_or("", |asked| asked.by);
+        self.supervisor.reloading();
+        let outcome = self.reload(by).await;
+        self.reloads.fetch_add(1, Ordering::Relaxed);
+        self.supervisor.reloaded(self.tell().as_deref().map_err(String::as_str));
+        for done in all.into_iter().filter_map(|asked| asked.done) {
+            // Who asked may have left.
+            drop(done.send(outcome.clone()));
+        }
+        next
+    }
+
+    async fn upgrade_for(&self, done: oneshot::Sender<Result<Value, String>>) {
+        if self.draining.load(Ordering::Relaxed) {
+            return drop(done.send(Err("the gateway is stopping".to_owned())));
+        }
+        let outcome = self.succeed().await;
+        let is_over = outcome.is_ok();
+        // Who asked may have left. Answered first: the admin API ends with this process.
+        drop(done.send(outcome));
+        if is_over {
+            self.succeeded.notify_one();
         }
     }
 
@@ -188,7 +234,7 @@ impl Gateway {
     /// Asks for a reload.
     pub(crate) fn order(&self, by: &'static str, done: Option<oneshot::Sender<Result<Value, Value>>>) {
         // The inbox is gone only when the process ends.
-        drop(self.orders.send(Order { by, done }));
+        drop(self.orders.send(Order::Reload(Asked { by, done })));
     }
 }
 
@@ -211,6 +257,15 @@ impl Control for Gateway {
             let (done, outcome) = oneshot::channel();
             self.order("admin", Some(done));
             outcome.await.unwrap_or_else(|_| Err(complaint("the gateway is stopping")))
+        })
+    }
+
+    fn upgrade(&self) -> Pending<'_, Result<Value, String>> {
+        Box::pin(async {
+            let (done, outcome) = oneshot::channel();
+            // The inbox is gone only when the process ends.
+            drop(self.orders.send(Order::Upgrade(done)));
+            outcome.await.unwrap_or_else(|_| Err("the gateway is stopping".to_owned()))
         })
     }
 

@@ -1,22 +1,41 @@
-//! Sockets that the service manager opened before it started this process (socket activation).
+//! Sockets that were open before this process: of the service manager (socket activation), or of the process that this one
+//! takes over from.
 //!
-//! They are matched to listeners by their address, whatever they are called. The manager holds each of them open as well,
-//! so one that a configuration drops for a while is kept here: its address could not be opened anew.
+//! The manager's are matched to listeners by their address, whatever they are called. The manager holds each of them open
+//! as well, so one that a configuration drops for a while is kept here: its address could not be opened anew. Those of a
+//! predecessor are matched by what its configuration called them, used once, and closed if nobody wants them.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 
 use socket2::{Socket, Type};
 
-use super::{ListenError, ListenSet};
-use crate::os;
+use super::{ListenError, ListenOptions, ListenSet};
+use crate::os::{self, Parcel};
 
 /// Sockets that were there before this process.
 #[derive(Debug, Default)]
 pub struct Inherited {
     usable: Vec<(SocketAddr, String, Socket)>,
+    handed: Mutex<Vec<Handed>>,
     problems: Vec<String>,
 }
+
+/// A socket of the process before this one.
+#[derive(Debug)]
+struct Handed {
+    /// As its configuration had it, port 0 included.
+    wanted: SocketAddr,
+    /// The listener's name where the system chose the port.
+    name: Option<String>,
+    socket: Socket,
+}
+
+/// The label of a listener's socket on its way to a successor.
+const LISTENER: &str = "listener";
+/// The label of one that the service manager holds as well.
+const ACTIVATED: &str = "activated";
 
 impl Inherited {
     /// Takes what the environment of the process speaks of: `LISTEN_PID` must name this process, `LISTEN_FDS` says how
@@ -41,7 +60,7 @@ impl Inherited {
             }
             Err(error) => {
                 let text = format!("LISTEN_FDS={count}, but not all of these sockets are open: {error}; none is used");
-                Self { usable: Vec::new(), problems: vec![text] }
+                Self { problems: vec![text], ..Self::default() }
             }
         }
     }
@@ -53,10 +72,75 @@ impl Inherited {
         }
     }
 
-    /// The socket of an address, if there is one, for so many workers and as so many handles.
-    pub fn open(&self, addr: SocketAddr, workers: usize, handles: usize) -> Option<Result<ListenSet, ListenError>> {
-        let (_, _, socket) = self.usable.iter().find(|(at, _, _)| *at == addr)?;
-        Some(ListenSet::of_socket(socket, addr, workers, handles))
+    /// Adds what a predecessor handed over; the rest, which is not for listeners, is given back.
+    pub fn add_handed(&mut self, parcels: Vec<Parcel>) -> Vec<Parcel> {
+        let mut others = Vec::new();
+        for parcel in parcels {
+            let mut words = parcel.label.splitn(3, ' ');
+            match (words.next(), words.next().and_then(|word| word.parse().ok()), words.next()) {
+                (Some(LISTENER), Some(wanted), name) => {
+                    let handed = Handed { wanted, name: name.map(str::to_owned), socket: parcel.socket };
+                    self.handed.get_mut().unwrap_or_else(PoisonError::into_inner).push(handed);
+                }
+                (Some(ACTIVATED), Some(_), name) => {
+                    self.add(parcel.socket, name.unwrap_or("unnamed").to_owned());
+                }
+                _ => others.push(parcel),
+            }
+        }
+        others
+    }
+
+    /// A listener's socket, labelled for a successor. The name is given where the system chose the port.
+    pub fn parcel(wanted: SocketAddr, name: Option<&str>, socket: Socket) -> Parcel {
+        let name = name.map_or_else(String::new, |name| format!(" {name}"));
+        Parcel { label: format!("{LISTENER} {wanted}{name}"), socket }
+    }
+
+    /// Second handles on what the service manager holds as well, for a successor.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn parcels(&self) -> io::Result<Vec<Parcel>> {
+        let parcel = |(addr, name, socket): &(SocketAddr, String, Socket)| {
+            // Whatever the manager called it: it must not be taken for more than one word.
+            let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+            Ok(Parcel { label: format!("{ACTIVATED} {addr} {name}"), socket: socket.try_clone()? })
+        };
+        self.usable.iter().map(parcel).collect()
+    }
+
+    /// Whether the service manager holds that address.
+    pub fn is_activated(&self, addr: SocketAddr) -> bool {
+        self.usable.iter().any(|(at, _, _)| *at == addr)
+    }
+
+    /// The sockets of an address, if there are any, for so many workers, and as so many handles where they are the service
+    /// manager's. The name is the listener's where the system chose the port.
+    pub fn open(
+        &self,
+        options: &ListenOptions,
+        name: Option<&str>,
+        workers: usize,
+        handles: usize,
+    ) -> Option<Result<ListenSet, ListenError>> {
+        let addr = options.addr;
+        if let Some((_, _, socket)) = self.usable.iter().find(|(at, _, _)| *at == addr) {
+            return Some(ListenSet::of_socket(socket, addr, workers, handles));
+        }
+        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |h: &mut Handed| h.wanted == addr && h.name.as_deref() == name;
+        let sockets: Vec<Socket> = handed.extract_if(.., fits).map(|h| h.socket).collect();
+        (!sockets.is_empty()).then(|| ListenSet::of_sockets(sockets, options, workers))
+    }
+
+    /// Closes what a predecessor handed over and no listener has asked for: its addresses.
+    pub fn close_unused(&self) -> Vec<SocketAddr> {
+        let unused = std::mem::take(&mut *self.handed.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut addresses: Vec<SocketAddr> = unused.iter().map(|h| h.wanted).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
     }
 
     /// What cannot be used and which sockets nobody uses, given the addresses that are open; each with its remedy.
@@ -113,10 +197,11 @@ mod tests {
         let mut all = Inherited::default();
         all.add(listener.into(), "web".to_owned());
         all.add(std::net::UdpSocket::bind("127.0.0.1:0").unwrap().into(), "dns".to_owned());
-        assert!(all.open("127.0.0.1:1".parse().unwrap(), 2, 2).is_none());
-        let set = all.open(addr, 2, 2).unwrap().unwrap();
+        assert!(all.open(&ListenOptions::new("127.0.0.1:1".parse().unwrap()), None, 2, 2).is_none());
+        let options = ListenOptions::new(addr);
+        let set = all.open(&options, None, 2, 2).unwrap().unwrap();
         assert_eq!((set.local_addr(), set.is_shared(), set.into_listeners().len()), (addr, false, 2));
-        let one = all.open(addr, 2, 1).unwrap().unwrap();
+        let one = all.open(&options, None, 2, 1).unwrap().unwrap();
         assert!(one.is_shared());
         let told = all.complaints(&[addr]);
         assert!(told.len() == 1 && told[0].contains("\"dns\"") && told[0].contains("ListenStream="), "{told:?}");
@@ -125,5 +210,28 @@ mod tests {
         let listener = super::super::Listener::start(one.into_listeners().pop().unwrap()).unwrap();
         let _client = std::net::TcpStream::connect(addr).unwrap();
         listener.accept().await.unwrap();
+    }
+
+    #[test]
+    fn sockets_of_a_predecessor_are_found_by_what_was_wanted_and_used_once() {
+        let socket = || Socket::from(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let wanted: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let admin = Parcel { label: "admin".to_owned(), socket: socket() };
+        let parcels = vec![
+            Inherited::parcel(wanted, Some("web"), socket()),
+            Inherited::parcel(wanted, Some("api"), socket()),
+            Inherited::parcel("127.0.0.1:9".parse().unwrap(), None, socket()),
+            admin,
+        ];
+        let mut all = Inherited::default();
+        let others = all.add_handed(parcels);
+        assert_eq!(others.iter().map(|p| p.label.as_str()).collect::<Vec<_>>(), ["admin"]);
+        let options = ListenOptions { reuse_port: false, ..ListenOptions::new(wanted) };
+        assert!(all.open(&options, Some("other"), 1, 1).is_none());
+        let set = all.open(&options, Some("web"), 1, 1).unwrap().unwrap();
+        assert!(set.local_addr().port() != 0 && set.into_listeners().len() == 1);
+        assert!(all.open(&options, Some("web"), 1, 1).is_none());
+        assert_eq!(all.close_unused(), [wanted, "127.0.0.1:9".parse().unwrap()]);
+        assert!(all.open(&options, Some("api"), 1, 1).is_none());
     }
 }

@@ -25,6 +25,12 @@ pub mod windows_system;
 #[cfg(windows)]
 use windows as system;
 
+#[cfg(unix)]
+mod successor;
+#[cfg(not(unix))]
+#[path = "no_successor.rs"]
+mod successor;
+
 mod private;
 
 use std::path::Path;
@@ -33,6 +39,7 @@ use std::time::Duration;
 use socket2::Socket;
 
 pub use private::create_private;
+pub use successor::{Predecessor, Successor};
 pub use system::{HAS_SPLICE, INHERITS_NODELAY, READINESS_IS_EDGE, SHARES_PORT};
 #[cfg(unix)]
 pub use unix::{LocalListener, LocalStream};
@@ -40,6 +47,15 @@ pub use unix::{LocalListener, LocalStream};
 pub use windows::{LocalListener, LocalStream};
 
 pub(crate) use system::{PORT_PATIENCE, Pipe, claim_port, delay_source_port, splice_in, splice_out};
+
+/// A socket on its way to another process, with the label by which that one knows it. A label has no `;` and no `=`.
+#[derive(Debug)]
+pub struct Parcel {
+    /// What it is.
+    pub label: String,
+    /// The socket, open in both processes.
+    pub socket: Socket,
+}
 
 /// Copies what a socket holds into `buf` without taking it; 0 is the end of the stream.
 pub(crate) fn peek(tcp: &tokio::net::TcpStream, buf: &mut [u8]) -> std::io::Result<usize> {

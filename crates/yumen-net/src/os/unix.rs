@@ -67,7 +67,8 @@ pub(super) fn take_inherited(count: usize) -> io::Result<Vec<Socket>> {
 /// A listener that only this machine's owner of the file can reach: a Unix socket here, a named pipe on Windows.
 #[derive(Debug)]
 pub struct LocalListener {
-    inner: UnixListener,
+    /// `None` only while it is being dropped.
+    inner: Option<UnixListener>,
     path: PathBuf,
     /// Device and inode of our socket, so that dropping never removes a successor's.
     file: (u64, u64),
@@ -108,7 +109,27 @@ impl LocalListener {
         fs::set_permissions(&early, fs::Permissions::from_mode(0o600))?;
         fs::rename(&early, path).map_err(explain)?;
         let meta = fs::symlink_metadata(path)?;
-        Ok(Self { inner, path: path.to_owned(), file: (meta.dev(), meta.ino()) })
+        Ok(Self { inner: Some(inner), path: path.to_owned(), file: (meta.dev(), meta.ino()) })
+    }
+
+    /// Goes on with the socket of another process, which lies at that path.
+    ///
+    /// # Errors
+    /// The path is not there any more, or the runtime cannot register the socket.
+    pub fn adopt(path: &Path, socket: Socket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let inner = UnixListener::from_std(OwnedFd::from(socket).into())?;
+        let meta = fs::symlink_metadata(path)?;
+        Ok(Self { inner: Some(inner), path: path.to_owned(), file: (meta.dev(), meta.ino()) })
+    }
+
+    /// A second handle on the socket, for another process.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn share(&self) -> io::Result<Socket> {
+        let inner = self.inner.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        socket2::SockRef::from(inner).try_clone()
     }
 
     /// Waits for the next peer.
@@ -116,15 +137,19 @@ impl LocalListener {
     /// # Errors
     /// What the system says; the listener stays usable.
     pub async fn accept(&mut self) -> io::Result<LocalStream> {
-        let (stream, _) = self.inner.accept().await?;
+        let inner = self.inner.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let (stream, _) = inner.accept().await?;
         Ok(LocalStream { inner: stream })
     }
 }
 
 impl Drop for LocalListener {
     fn drop(&mut self) {
+        drop(self.inner.take());
         if let Ok(meta) = fs::symlink_metadata(&self.path)
             && (meta.dev(), meta.ino()) == self.file
+            // A process that this one shared the socket with may still answer there.
+            && std::os::unix::net::UnixStream::connect(&self.path).is_err()
             && let Err(e) = fs::remove_file(&self.path)
         {
             tracing::debug!(path = %self.path.display(), error = %e, "the local socket stays behind");
@@ -208,6 +233,19 @@ mod tests {
         let taken = LocalListener::open(&path).await.unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
         drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn shared_socket_outlives_the_one_who_opened_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.sock");
+        let first = LocalListener::open(&path).await.unwrap();
+        let mut second = LocalListener::adopt(&path, first.share().unwrap()).unwrap();
+        drop(first);
+        let _client = LocalStream::connect(&path).await.unwrap();
+        second.accept().await.unwrap();
+        drop(second);
         assert!(!path.exists());
     }
 

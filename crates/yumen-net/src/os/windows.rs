@@ -214,6 +214,18 @@ pub struct LocalListener {
 }
 
 impl LocalListener {
+    /// # Errors
+    /// Always: a pipe is not handed to another process here.
+    pub fn adopt(_: &Path, _: Socket) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// # Errors
+    /// Always, as above.
+    pub fn share(&self) -> io::Result<Socket> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Opens a named pipe, `\\.\pipe\NAME`, for the owner, the system and administrators.
     ///
     /// # Errors

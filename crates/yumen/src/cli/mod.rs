@@ -15,6 +15,7 @@ mod run;
 mod schema;
 mod service;
 mod status;
+mod upgrade;
 
 use std::future::Future;
 use std::io::Write;
@@ -54,6 +55,8 @@ enum Command {
     Explain(explain::Explain),
     /// Tell the running gateway to read its configuration again
     Reload(reload::Reload),
+    /// Start the program anew in the place of the running one, without closing a socket
+    Upgrade(upgrade::Upgrade),
     /// Show what the running gateway does
     Status(status::Status),
     /// Print the completions of a shell
@@ -77,6 +80,7 @@ impl Cli {
             Command::Diff(command) => command.execute(),
             Command::Explain(command) => command.execute(),
             Command::Reload(command) => command.execute(),
+            Command::Upgrade(command) => command.execute(),
             Command::Status(command) => command.execute(),
             Command::Completions(command) => command.execute(),
             Command::Man(command) => command.execute(),

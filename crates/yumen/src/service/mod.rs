@@ -66,6 +66,8 @@ pub(crate) trait Supervisor: Send + Sync {
     }
     /// The sign of life.
     fn alive(&self) {}
+    /// Another process serves in the place of this one, which leaves.
+    fn succeeded_by(&self, _process: u32) {}
     /// Where its requests come from when they are no signals of the process.
     fn requests(&self) -> Option<Requests> {
         None

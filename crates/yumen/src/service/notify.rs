@@ -83,6 +83,11 @@ impl Supervisor for Notify {
         self.send(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={longest}\n{}", status(&text)));
     }
 
+    fn succeeded_by(&self, process: u32) {
+        // From now on the manager listens to that process, and asks it for signs of life.
+        self.send(&format!("MAINPID={process}\nREADY=1\n{}", status(&format!("process {process} has taken over"))));
+    }
+
     fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }

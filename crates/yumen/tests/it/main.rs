@@ -27,6 +27,8 @@ mod proxy_protocol;
 mod run;
 #[cfg(target_os = "linux")]
 mod service;
+#[cfg(target_os = "linux")]
+mod upgrade;
 mod watch;
 mod tls;
 mod wire;

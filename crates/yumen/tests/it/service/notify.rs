@@ -163,3 +163,26 @@ fn signs_of_life_come_while_the_workers_answer() {
     let heard: Vec<String> = (0..4).map(|_| manager.hear_any()).collect();
     assert!(heard.iter().filter(|m| *m == "WATCHDOG=1\n").count() >= 3, "{heard:?}");
 }
+
+#[test]
+fn manager_hears_which_process_has_taken_over_and_gets_its_signs_of_life_from_it() {
+    let origin = Origin::named("one");
+    let watchdog = [("WATCHDOG_USEC", "600000")];
+    let mut manager = Manager::start(&origin, &watchdog);
+    assert!(manager.hear().starts_with("READY=1\n"));
+    let done = Command::new(PROGRAM).args(["upgrade", "-c"]).arg(manager.file()).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    // The new one says that it is ready as well, which the manager does not believe yet.
+    let told = until("the main process", || Some(manager.hear()).filter(|m| m.starts_with("MAINPID=")));
+    assert_eq!(value(&told, "READY"), "1");
+    let process = value(&told, "MAINPID").to_owned();
+    assert_ne!(process, manager.child.id().to_string());
+    assert_eq!(until("the end of the first", || manager.child.try_wait().unwrap()).code(), Some(0));
+    // What was said before the end of the first is read away first.
+    manager.socket.set_nonblocking(true).unwrap();
+    while manager.socket.recv(&mut [0; 4096]).is_ok() {}
+    manager.socket.set_nonblocking(false).unwrap();
+    assert_eq!(manager.hear_any(), "WATCHDOG=1\n");
+    assert_eq!(Client::connect(manager.listen).get("/").status, 200);
+    assert!(Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
+}
