@@ -16,8 +16,6 @@ pub(crate) struct Site {
     folder: tempfile::TempDir,
     admin: SocketAddr,
     child: Child,
-    /// Processes that took over from the first.
-    successors: Vec<u32>,
 }
 
 /// Sections that a test does not care about.
@@ -32,7 +30,7 @@ impl Site {
     pub(crate) fn start_in(folder: tempfile::TempDir, config: &str) -> Self {
         let admin = free();
         fs::write(folder.path().join("yumen.yaml"), whole(config, folder.path(), admin)).unwrap();
-        let mut site = Self { child: spawn(folder.path()), folder, admin, successors: Vec::new() };
+        let mut site = Self { child: spawn(folder.path()), folder, admin };
         site.wait_ready();
         site
     }
@@ -154,11 +152,6 @@ impl Site {
         self.child.try_wait().unwrap()
     }
 
-    /// The end of the program has come and another process has its place: that one is killed in the end as well.
-    pub(crate) fn succeeded_by(&mut self, process: u32) {
-        self.successors.push(process);
-    }
-
     /// Waits for the end of the program.
     pub(crate) fn end(&mut self) -> ExitStatus {
         until("the end", || self.child.try_wait().unwrap())
@@ -181,9 +174,5 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
-        for process in &self.successors {
-            // Most have ended by themselves.
-            Command::new("kill").args(["-KILL", &process.to_string()]).stderr(Stdio::null()).status().ok();
-        }
     }
 }

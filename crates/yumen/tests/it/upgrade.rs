@@ -21,13 +21,28 @@ fn config(origin: &Origin, raw: SocketAddr, more: &str) -> String {
     )
 }
 
-/// Upgrades, and answers with the process that took over.
-fn upgrade(site: &mut Site) -> u32 {
-    let said = text(&site.command("upgrade"));
-    let mut words = said.split("as process ").nth(1).unwrap_or_else(|| panic!("{said}\n{}", site.log())).split(';');
-    let process = words.next().unwrap().parse().unwrap();
-    site.succeeded_by(process);
-    process
+/// Processes that took over; they are killed when the test ends.
+#[derive(Default)]
+struct Successors(Vec<u32>);
+
+impl Successors {
+    /// Upgrades, and answers with the process that took over.
+    fn upgrade(&mut self, site: &Site) -> u32 {
+        let said = text(&site.command("upgrade"));
+        let mut words = said.split("as process ").nth(1).unwrap_or_else(|| panic!("{said}\n{}", site.log())).split(';');
+        let process = words.next().unwrap().parse().unwrap();
+        self.0.push(process);
+        process
+    }
+}
+
+impl Drop for Successors {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            // Most have ended by themselves.
+            Command::new("kill").args(["-KILL", &process.to_string()]).stderr(Stdio::null()).status().ok();
+        }
+    }
 }
 
 /// Clients that ask again and again, on new connections and on kept ones, until told to stop. None may fail.
@@ -78,6 +93,7 @@ fn another_process_takes_over_and_nobody_is_refused_or_cut_off() {
     let origin = Origin::named("quick");
     let (raw, at) = listen();
     let mut site = Site::start(&config(&origin, at, ""));
+    let mut successors = Successors::default();
     let (addr, first) = (site.addr("web"), site.pid());
     // An answer on its way, and a relay.
     let gate = Gate::default();
@@ -94,12 +110,12 @@ fn another_process_takes_over_and_nobody_is_refused_or_cut_off() {
 
     let crowd = Crowd::start(addr);
     crowd.goes_on();
-    let second = upgrade(&mut site);
+    let second = successors.upgrade(&site);
     assert_ne!(second, first);
     crowd.goes_on();
     // The ports are those of the first process, though the system chose them.
     assert_eq!(site.addr("web"), addr);
-    let third = upgrade(&mut site);
+    let third = successors.upgrade(&site);
     assert_ne!(third, second);
     crowd.goes_on();
     assert!(crowd.end() > 600);
@@ -120,6 +136,7 @@ fn new_process_that_does_not_come_up_changes_nothing() {
     let (_raw, at) = listen();
     let good = config(&origin, at, "");
     let mut site = Site::start(&good);
+    let mut successors = Successors::default();
     let addr = site.addr("web");
     let crowd = Crowd::start(addr);
     // By it the command finds the gateway when the file itself cannot be read.
@@ -132,7 +149,7 @@ fn new_process_that_does_not_come_up_changes_nothing() {
     crowd.goes_on();
     assert!(site.ended().is_none());
     site.change(&good);
-    upgrade(&mut site);
+    successors.upgrade(&site);
     crowd.goes_on();
     crowd.end();
     assert_eq!(site.end().code(), Some(0), "{}", site.log());
@@ -143,13 +160,14 @@ fn fewer_and_more_workers_leave_no_connection_in_a_queue() {
     let origin = Origin::named("quick");
     let (_raw, at) = listen();
     let with = |workers: usize| config(&origin, at, &format!("runtime: {{ workers: {workers} }}\n"));
-    let mut site = Site::start(&with(4));
+    let site = Site::start(&with(4));
+    let mut successors = Successors::default();
     let addr = site.addr("web");
     let crowd = Crowd::start(addr);
     for workers in [1, 3] {
         // The new process reads the file for itself; the old one may have read it meanwhile or not.
         site.write(&with(workers));
-        upgrade(&mut site);
+        successors.upgrade(&site);
         crowd.goes_on();
         for _ in 0..40 {
             assert_eq!(get(addr, "/").status, 200);
