@@ -5,9 +5,43 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// Why a file could not be read, and what to do.
+#[derive(Debug)]
 pub(crate) struct Unread {
     pub(crate) message: String,
     pub(crate) help: &'static str,
+}
+
+/// What to do about a path that leads away from the files of this machine.
+pub(crate) const COME_HOME: &str = "copy the file to a disk of this machine, or give the share a drive letter";
+
+/// Why a path is not opened: on Windows it leads to another machine, which would be dialled and told who we are, or to a
+/// device. `None` for a path to a file. Judged alike on every system, so that a configuration for Windows can be checked
+/// elsewhere; only two slashes at the beginning mean a share where a slash is what a backslash is.
+pub fn leads_away(path: &Path) -> Option<String> {
+    let text = path.to_string_lossy();
+    let is_separator = |byte: u8| byte == b'\\' || byte == b'/';
+    let (start, rest) = text.as_bytes().split_at_checked(2)?;
+    let rest = match start {
+        // `\??\` is another way to write `\\?\`.
+        [first, b'?'] if is_separator(*first) && rest.first() == Some(&b'?') => rest,
+        [b'/', b'/'] if !std::path::is_separator('\\') => return None,
+        [first, second] if is_separator(*first) && is_separator(*second) => rest,
+        _ => return None,
+    };
+    let is_disk = |tail: &[u8]| match tail {
+        [letter, b':', ..] => letter.is_ascii_alphabetic(),
+        _ => tail.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"Volume{")),
+    };
+    let what = match rest {
+        [b'?', separator, tail @ ..] if is_separator(*separator) && is_disk(tail) => return None,
+        [b'?' | b'.', separator, tail @ ..] if is_separator(*separator) => match tail.get(..4) {
+            Some([unc @ .., last]) if unc.eq_ignore_ascii_case(b"UNC") && is_separator(*last) => "on another machine",
+            _ => "a device, not a file",
+        },
+        _ => "on another machine",
+    };
+    let why = if what.starts_with("on") { ", which would be dialled and told who we are" } else { "" };
+    Some(format!("{text} is {what}{why}"))
 }
 
 /// The text of a file of at most `limit` bytes. A pipe is read too, so that `-c <(…)` works.
@@ -130,4 +164,46 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
         }
     }
     pattern.get(p..).is_some_and(|rest| rest.iter().all(|b| *b == b'*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_other_machines_and_devices_lead_away_and_files_do_not() {
+        for away in [
+            r"\\server\share\key.pem",
+            r"\/server/share/key.pem",
+            r"/\server\share",
+            r"\\?\UNC\server\share\x",
+            r"\\?\unc/server/share",
+            r"\\.\UNC\server\share",
+            r"\??\UNC\server\share",
+            r"\\.\pipe\x",
+            r"\\.\C:\x",
+            r"\\?\GLOBALROOT\Device\Mup\server\share",
+            r"\\?\",
+            r"\\",
+        ] {
+            assert!(leads_away(Path::new(away)).is_some(), "{away}");
+        }
+        for file in [
+            r"C:\Yumen\key.pem",
+            r"\\?\C:\Yumen\key.pem",
+            r"\??\C:\Yumen\key.pem",
+            r"\\?\Volume{b75e2c83-0000-0000-0000-602f00000000}\x",
+            r"\key.pem",
+            r"certs\key.pem",
+            "certs/key.pem",
+            "/etc/key.pem",
+            "D:key.pem",
+            "?",
+            "",
+        ] {
+            assert_eq!(leads_away(Path::new(file)), None, "{file}");
+        }
+        // The same as two backslashes where a slash is what a backslash is.
+        assert_eq!(leads_away(Path::new("//server/share/x")).is_some(), std::path::is_separator('\\'));
+    }
 }

@@ -23,6 +23,7 @@ mod diagnostic;
 
 pub use diagnostic::{Diagnostic, Severity, Span, render, to_json};
 pub use diff::{Change, Diff, Part, diff};
+pub use disk::leads_away;
 pub use files::check_files;
 pub use load::{Loaded, load, load_kept, parse_str};
 pub use quick::quick;

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Span};
-use crate::disk::{Unread, matching, matching_among, plain, read, same, unread};
+use crate::disk::{self, Unread, leads_away, matching, matching_among, plain, read, same, unread};
 use crate::lower::{self, Cover, Ctx};
 use crate::yaml::{self, Node, Place, Source};
 
@@ -116,6 +116,10 @@ impl<'e> Reading<'e> {
     }
 
     fn whole(mut self, path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+        if let Some(message) = leads_away(path) {
+            let help = disk::COME_HOME;
+            return Err(vec![Diagnostic { code: "not_a_local_file", ..unreadable(path, Unread { message, help }) }]);
+        }
         let text = self.fetch(path).map_err(|e| vec![unreadable(path, e)])?;
         self.file(path.to_owned(), text);
         self.includes();

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cover::Cover;
 use crate::diagnostic::{Diagnostic, Severity, Span};
+use crate::disk;
 use crate::yaml::{Excerpts, Node, Place, Source, Value};
 
 /// A complaint before it is drawn.
@@ -120,16 +121,21 @@ impl<'a> Ctx<'a> {
         }
     }
 
-    /// A path as it is meant: relative to the file it stands in.
-    pub(crate) fn resolve(&self, place: Place, path: &str) -> PathBuf {
-        self.sources.get(place.file as usize).map_or_else(|| PathBuf::from(path), |s| s.folder.join(path))
+    /// A path as it is meant: relative to the file it stands in. Complains when it leads away from the files of this
+    /// machine.
+    pub(crate) fn resolve(&self, place: Place, path: &str) -> Option<PathBuf> {
+        if let Some(why) = disk::leads_away(Path::new(path)) {
+            self.error_help(place, "not_a_local_file", why, disk::COME_HOME);
+            return None;
+        }
+        Some(self.sources.get(place.file as usize).map_or_else(|| PathBuf::from(path), |s| s.folder.join(path)))
     }
 
     /// As [`resolve`](Self::resolve), for a file that should be there when the configuration is used.
-    pub(crate) fn name_file(&self, place: Place, path: &str) -> PathBuf {
-        let path = self.resolve(place, path);
+    pub(crate) fn name_file(&self, place: Place, path: &str) -> Option<PathBuf> {
+        let path = self.resolve(place, path)?;
         self.files.borrow_mut().entry(path.clone()).or_insert(place);
-        path
+        Some(path)
     }
 
     /// The files that were named, each with its first place.

@@ -31,7 +31,7 @@ pub(super) fn admin(section: &Section<'_>) -> Admin {
 fn admin_listen(ctx: &Ctx<'_>, node: &Node) -> Option<AdminListen> {
     let text = ctx.text(node)?;
     if let Some(path) = text.strip_prefix("unix:").filter(|p| !p.is_empty()) {
-        return Some(AdminListen::Unix(ctx.resolve(node.place, path)));
+        return ctx.resolve(node.place, path).map(AdminListen::Unix);
     }
     if let Some(name) = text.strip_prefix("pipe:").filter(|n| !n.is_empty()) {
         return Some(AdminListen::Pipe(name.to_owned()));

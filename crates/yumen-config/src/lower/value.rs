@@ -199,13 +199,13 @@ fn parse_size(text: &str) -> Option<u64> {
 
 pub(super) fn path(ctx: &Ctx<'_>, node: &Node) -> Option<PathBuf> {
     let text = wanted(ctx, node, "the path of a file", |text| (!text.is_empty()).then(|| text.to_owned()))?;
-    Some(ctx.name_file(node.place, &text))
+    ctx.name_file(node.place, &text)
 }
 
 /// Files that are included, as a pattern.
 pub(super) fn pattern(ctx: &Ctx<'_>, node: &Node) -> Option<PathBuf> {
     let text = wanted(ctx, node, "the path of a file", |text| (!text.is_empty()).then(|| text.to_owned()))?;
-    Some(ctx.resolve(node.place, &text))
+    ctx.resolve(node.place, &text)
 }
 
 /// The path of a file that is made when it is needed.
@@ -360,7 +360,7 @@ pub(super) fn secret(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
     if let Value::Text(text) = &node.value
         && let Some(path) = text.strip_prefix("${file:").and_then(|t| t.strip_suffix('}'))
     {
-        return Some(Secret::File(ctx.name_file(node.place, path)));
+        return ctx.name_file(node.place, path).map(Secret::File);
     }
     let text = ctx.text(node)?;
     Some(Secret::Literal(text.into_owned().into_boxed_str()))

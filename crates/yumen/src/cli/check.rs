@@ -14,7 +14,7 @@ use crate::{compose, files};
 #[derive(Args)]
 pub(super) struct Check {
     /// The configuration file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = super::local_path())]
     config: PathBuf,
     /// Leave out the files that the configuration names: certificates, keys, password files
     #[arg(long)]

@@ -11,8 +11,10 @@ use super::Format;
 #[derive(Args)]
 pub(super) struct Diff {
     /// The configuration that runs
+    #[arg(value_parser = super::local_path())]
     old: PathBuf,
     /// The configuration that would be put in force
+    #[arg(value_parser = super::local_path())]
     new: PathBuf,
     /// How to print
     #[arg(long, value_enum, default_value_t)]

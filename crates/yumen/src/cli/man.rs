@@ -12,7 +12,7 @@ use super::Cli;
 #[derive(Args)]
 pub(super) struct Man {
     /// The directory, made if it is not there; pages with the same names are replaced
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = super::local_path())]
     dir: PathBuf,
 }
 

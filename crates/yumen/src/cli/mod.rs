@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 use yumen_admin::{AdminClient, Listen, Token};
@@ -100,17 +101,25 @@ enum Format {
     Json,
 }
 
+/// A path of the command line; one that leads to another machine or a device is refused before anybody opens it.
+fn local_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match yumen_config::leads_away(&path) {
+        Some(why) => Err(format!("{why}; name a file of this machine")),
+        None => Ok(path),
+    })
+}
+
 /// Which running gateway is meant.
 #[derive(Args)]
 struct Target {
     /// The configuration file of the running gateway, to find its admin API
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = local_path())]
     config: Option<PathBuf>,
     /// The admin API: ADDRESS:PORT, unix:PATH or pipe:NAME
     #[arg(long, value_name = "WHERE")]
     admin: Option<String>,
     /// The file with the admin token
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = local_path())]
     token_file: Option<PathBuf>,
 }
 
@@ -152,6 +161,9 @@ fn default_config() -> Config {
 
 fn parse_listen(text: &str) -> anyhow::Result<Listen> {
     if let Some(path) = text.strip_prefix("unix:") {
+        if let Some(why) = yumen_config::leads_away(Path::new(path)) {
+            anyhow::bail!(why);
+        }
         return Ok(Listen::Unix(path.into()));
     }
     if let Some(name) = text.strip_prefix("pipe:") {

@@ -12,7 +12,7 @@ use crate::service::Surroundings;
 #[derive(Args)]
 pub(super) struct Run {
     /// The configuration file; without one, a demo runs on 127.0.0.1:8080
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = super::local_path())]
     config: Option<PathBuf>,
 }
 

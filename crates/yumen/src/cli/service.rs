@@ -60,14 +60,14 @@ struct Which {
     #[arg(long, default_value_t, value_name = "NAME")]
     name: Instance,
     /// The configuration, when the service does not tell it
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = super::local_path())]
     config: Option<PathBuf>,
 }
 
 #[derive(Args)]
 struct Place {
     /// Another root of the file system, as for an image
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = super::local_path())]
     root: Option<PathBuf>,
     /// Only say what would be done
     #[arg(long)]
@@ -86,7 +86,7 @@ struct Install {
     #[arg(long, default_value_t, value_name = "NAME")]
     name: Instance,
     /// The configuration
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = super::local_path())]
     config: PathBuf,
     /// Who it runs as; without it the system makes an account for it
     #[arg(long, value_name = "USER")]
@@ -114,7 +114,7 @@ struct Status {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Another root of the file system
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = super::local_path())]
     root: Option<PathBuf>,
 }
 
@@ -136,7 +136,7 @@ struct Run {
     #[arg(long, default_value_t, value_name = "NAME")]
     name: Instance,
     /// The configuration
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = super::local_path())]
     config: PathBuf,
 }
 
