@@ -33,12 +33,14 @@ pub struct ListenOptions {
     pub reuse_port: bool,
     /// An IPv6 wildcard takes IPv6 only. Default false: `[::]` takes IPv4 too.
     pub v6_only: bool,
+    /// Where a system lets others take a port that is in use, they may not. Default true.
+    pub exclusive: bool,
 }
 
 impl ListenOptions {
     /// The defaults for an address.
     pub fn new(addr: SocketAddr) -> Self {
-        Self { addr, backlog: 4096, reuse_port: true, v6_only: false }
+        Self { addr, backlog: 4096, reuse_port: true, v6_only: false, exclusive: true }
     }
 }
 
@@ -56,9 +58,16 @@ pub struct ListenError {
 }
 
 impl ListenError {
-    /// Whether the port may be free in a moment: an exclusive one that was closed is refused in either way.
-    fn may_pass(&self) -> bool {
+    /// Whether somebody has the port, us included; an exclusive one is refused in either way.
+    pub fn is_taken(&self) -> bool {
         matches!(self.cause.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+    }
+
+    /// The same with something more to tell.
+    #[must_use]
+    pub fn and(mut self, more: &str) -> Self {
+        self.remedy = format!("{}; {more}", self.remedy);
+        self
     }
 
     fn new(addr: SocketAddr, cause: io::Error) -> Self {
@@ -89,11 +98,22 @@ impl ListenError {
 ///
 /// # Errors
 /// What the last attempt said.
-pub async fn patiently<T>(mut open: impl FnMut() -> Result<T, ListenError>) -> Result<T, ListenError> {
-    let deadline = rt::now() + os::PORT_PATIENCE;
+pub async fn patiently<T>(open: impl FnMut() -> Result<T, ListenError>) -> Result<T, ListenError> {
+    patiently_for(os::PORT_PATIENCE, open).await
+}
+
+/// As [`patiently`], for so long on every system.
+///
+/// # Errors
+/// What the last attempt said.
+pub async fn patiently_for<T>(
+    patience: Duration,
+    mut open: impl FnMut() -> Result<T, ListenError>,
+) -> Result<T, ListenError> {
+    let deadline = rt::now() + patience;
     loop {
         match open() {
-            Err(e) if e.may_pass() && rt::now() < deadline => rt::sleep(PORT_PAUSE).await,
+            Err(e) if e.is_taken() && rt::now() < deadline => rt::sleep(PORT_PAUSE).await,
             done => return done,
         }
     }
@@ -198,7 +218,7 @@ impl ListenSet {
 
 fn bind(options: &ListenOptions, addr: SocketAddr, share: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    os::claim_port(&socket, share)?;
+    os::claim_port(&socket, share, options.exclusive)?;
     if addr.is_ipv6() {
         // The default differs between systems, so it is always said.
         socket.set_only_v6(options.v6_only)?;

@@ -279,6 +279,7 @@ pub(crate) fn state_dirs(config: &Config) -> Vec<PathBuf> {
     dirs.extend(var("XDG_STATE_HOME").filter(|d| d.is_absolute()).map(|d| d.join("yumen")));
     dirs.extend(var("HOME").map(|d| d.join(".local/state/yumen")));
     dirs.extend(var("LOCALAPPDATA").map(|d| d.join("Yumen")));
+    dirs.retain(|dir| yumen_config::leads_away(dir).is_none());
     dirs
 }
 
@@ -287,11 +288,17 @@ pub(crate) fn open_state_dir(config: &Config) -> anyhow::Result<PathBuf> {
     let mut problems = Vec::new();
     let probe = format!(".probe-{}", std::process::id());
     for dir in state_dirs(config) {
-        let tried = std::fs::create_dir_all(&dir)
+        let tried = yumen_net::os::private_folder(&dir)
             .and_then(|()| yumen_net::os::create_private(&dir.join(&probe), b""))
             .and_then(|()| std::fs::remove_file(dir.join(&probe)));
         match tried {
-            Ok(()) => return Ok(dir),
+            Ok(()) => {
+                // What they put there would be taken for ours: a token, a last good configuration.
+                if let Ok(Some(open)) = yumen_net::os::intrusion(&dir) {
+                    tracing::warn!("the state directory is open to others: {open}");
+                }
+                return Ok(dir);
+            }
             Err(error) => problems.push(format!("{}: {error}", dir.display())),
         }
     }

@@ -30,6 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     yumen_net::os::prepare_console();
+    yumen_net::os::raise_file_limit();
     match cli::Cli::parse().execute() {
         Ok(code) => code,
         Err(error) => {

@@ -203,6 +203,7 @@ fn whole(error: impl std::fmt::Display) -> anyhow::Error {
 fn private_dir() -> anyhow::Result<PathBuf> {
     let name = format!("yumen-{}-{}", std::process::id(), report::seconds(rt::wall()));
     let dir = std::env::temp_dir().join(name);
-    std::fs::create_dir(&dir).with_context(|| format!("cannot make {}; set `state_dir`", dir.display()))?;
+    yumen_net::os::create_private_folder(&dir)
+        .with_context(|| format!("cannot make {}; set `state_dir`", dir.display()))?;
     Ok(dir)
 }

@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 
 pub(crate) use super::unix::PORT_PATIENCE;
 pub(super) use super::unix::{
-    exposure, is_exhausted, is_of_connection, lacks_family, prepare_console, replace, take_inherited,
+    create_folder, create_new, exposure, intrusion, is_exhausted, is_of_connection, lacks_family, prepare_console,
+    raise_file_limit, replace, take_inherited,
 };
 use super::{HostStats, ProcessStats};
 
@@ -29,7 +30,7 @@ const PIPE_ROOM: libc::c_int = 1 << 20;
 /// `USER_HZ`, the unit of `/proc/*/stat`, is 100 on every architecture Rust runs on.
 const TICK: Duration = Duration::from_millis(10);
 
-pub(crate) fn claim_port(socket: &Socket, share: bool) -> io::Result<()> {
+pub(crate) fn claim_port(socket: &Socket, share: bool, _exclusive: bool) -> io::Result<()> {
     // A restart must not wait for old connections in TIME_WAIT; with a live listener bind still fails.
     socket.set_reuse_address(true)?;
     if share { socket.set_reuse_port(true) } else { Ok(()) }

@@ -19,6 +19,8 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+mod windows_private;
+#[cfg(windows)]
 pub mod windows_service;
 #[cfg(windows)]
 pub mod windows_system;
@@ -38,7 +40,7 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-pub use private::create_private;
+pub use private::{create_private, create_private_folder, private_folder};
 pub use successor::{Predecessor, Successor};
 pub use system::{HAS_SPLICE, INHERITS_NODELAY, READINESS_IS_EDGE, SHARES_PORT};
 #[cfg(unix)]
@@ -76,13 +78,21 @@ pub fn pin_to_core(core: usize) -> std::io::Result<()> {
 
 /// Says how others than the owner can reach a secret file, or `None` when they cannot.
 ///
-/// The text is ready for the operator and carries the remedy. Windows keeps access in ACLs that the installer sets, so
-/// the answer there is always `None`.
+/// The text is ready for the operator and carries the remedy. On Unix others are all but the owner; on Windows, where
+/// rights are given to one account after the other, they are the groups that ordinary users are in.
 ///
 /// # Errors
 /// The file's metadata cannot be read.
 pub fn exposure(path: &Path) -> std::io::Result<Option<String>> {
     system::exposure(path)
+}
+
+/// Says how others can put files into a folder that is ours, or `None` when they cannot. As [`exposure`].
+///
+/// # Errors
+/// The folder's metadata cannot be read.
+pub fn intrusion(path: &Path) -> std::io::Result<Option<String>> {
+    system::intrusion(path)
 }
 
 /// Takes the sockets that whoever started the process has opened for it: descriptors from 3 on, as many as asked for. The
@@ -117,6 +127,12 @@ pub fn replace(from: &Path, to: &Path) -> std::io::Result<()> {
 /// Makes a console show colours where it does not by itself. Call it once, before anything is written.
 pub fn prepare_console() {
     system::prepare_console();
+}
+
+/// Lets this process open as many files and sockets as the system allows it to: the usual limit of Unix systems, 1024, is
+/// meant for programs of another kind. What cannot be raised stays.
+pub fn raise_file_limit() {
+    system::raise_file_limit();
 }
 
 /// The process or the machine is out of descriptors or buffers.

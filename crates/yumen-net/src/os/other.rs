@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 
 pub(crate) use super::unix::PORT_PATIENCE;
 pub(super) use super::unix::{
-    exposure, is_exhausted, is_of_connection, lacks_family, prepare_console, replace, take_inherited,
+    create_folder, create_new, exposure, intrusion, is_exhausted, is_of_connection, lacks_family, prepare_console,
+    raise_file_limit, replace, take_inherited,
 };
 use super::{HostStats, ProcessStats};
 
@@ -22,7 +23,7 @@ pub const READINESS_IS_EDGE: bool = true;
 /// No splice between sockets.
 pub const HAS_SPLICE: bool = false;
 
-pub(crate) fn claim_port(socket: &Socket, _share: bool) -> io::Result<()> {
+pub(crate) fn claim_port(socket: &Socket, _share: bool, _exclusive: bool) -> io::Result<()> {
     socket.set_reuse_address(true)
 }
 

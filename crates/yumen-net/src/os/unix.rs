@@ -1,9 +1,9 @@
 //! What all Unix systems share: the local socket of the admin API and file modes.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -24,6 +24,22 @@ pub(super) fn exposure(path: &Path) -> io::Result<Option<String>> {
     }))
 }
 
+pub(super) fn intrusion(path: &Path) -> io::Result<Option<String>> {
+    let mode = fs::metadata(path)?.mode() & 0o7777;
+    Ok((mode & 0o022 != 0).then(|| {
+        let path = path.display();
+        format!("{path} has mode {mode:04o}, others than its owner can put files into it; run `chmod go-w {path}`")
+    }))
+}
+
+pub(super) fn create_new(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).mode(0o600).open(path)
+}
+
+pub(super) fn create_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
 /// A port is free as soon as its owner has closed it.
 pub(crate) const PORT_PATIENCE: Duration = Duration::ZERO;
 
@@ -32,6 +48,19 @@ pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 pub(super) fn prepare_console() {}
+
+#[expect(unsafe_code, reason = "limits have no safe wrapper")]
+pub(super) fn raise_file_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls take a pointer to a live local of the type asked for.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 && limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max;
+            // Refused where the system knows a lower limit than it tells; the old one stays then.
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
 
 pub(super) fn is_exhausted(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
@@ -272,5 +301,15 @@ mod tests {
         fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).unwrap();
         let text = exposure(file.path()).unwrap().unwrap();
         assert!(text.contains("mode 0644") && text.contains("chmod 600"), "{text}");
+    }
+
+    #[test]
+    fn folder_that_others_can_write_to_is_told_with_its_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(intrusion(folder.path()).unwrap(), None);
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let text = intrusion(folder.path()).unwrap().unwrap();
+        assert!(text.contains("mode 1777") && text.contains("chmod go-w"), "{text}");
     }
 }

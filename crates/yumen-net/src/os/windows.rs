@@ -1,12 +1,10 @@
 //! Windows.
 #![expect(unsafe_code, reason = "socket option, affinity, process figures and pipe access rights have no safe wrapper")]
 
-use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::AsRawSocket;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::ptr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,16 +12,10 @@ use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::windows::named_pipe::{ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions};
-use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_PIPE_BUSY, ERROR_SHARING_VIOLATION, FILETIME, LocalFree,
-};
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_PIPE_BUSY, ERROR_SHARING_VIOLATION, FILETIME};
 use windows_sys::Win32::Networking::WinSock::{
     SO_EXCLUSIVEADDRUSE, SOL_SOCKET, WSAEAFNOSUPPORT, WSAEMFILE, WSAENOBUFS, setsockopt,
 };
-use windows_sys::Win32::Security::Authorization::{
-    ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
-};
-use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
 use windows_sys::Win32::System::Console::{
     ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode, GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE,
     SetConsoleMode,
@@ -34,6 +26,8 @@ use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetCurrentThread, GetProcessHandleCount, GetProcessTimes, GetSystemTimes, SetThreadAffinityMask,
 };
 
+use super::windows_private::Rights;
+pub(super) use super::windows_private::{create_folder, create_new, exposure, intrusion};
 use super::{HostStats, ProcessStats};
 
 /// A port has one socket; one worker accepts from it and hands connections on.
@@ -51,8 +45,8 @@ pub(crate) const PORT_PATIENCE: Duration = Duration::from_secs(3);
 const HELD: [u64; 6] = [5, 10, 20, 40, 50, 75];
 
 /// `SO_EXCLUSIVEADDRUSE`: otherwise another process may take the port. Never `SO_REUSEADDR`, which allows just that.
-pub(crate) fn claim_port(socket: &Socket, _share: bool) -> io::Result<()> {
-    let on: i32 = 1;
+pub(crate) fn claim_port(socket: &Socket, _share: bool, exclusive: bool) -> io::Result<()> {
+    let on = i32::from(exclusive);
     // SAFETY: the option takes an int, whose address and size are passed; the socket is borrowed and open.
     let done = unsafe {
         setsockopt(
@@ -97,6 +91,9 @@ pub(super) fn prepare_console() {
     }
 }
 
+/// There is no limit to be raised.
+pub(super) fn raise_file_limit() {}
+
 pub(crate) fn delay_source_port<T>(_socket: &T) -> io::Result<()> {
     Ok(())
 }
@@ -130,11 +127,6 @@ pub(super) fn pin_to_core(core: usize) -> io::Result<()> {
     // SAFETY: the pseudo handle of the calling thread is always valid.
     let done = unsafe { SetThreadAffinityMask(GetCurrentThread(), mask) };
     if done != 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-pub(super) fn exposure(path: &Path) -> io::Result<Option<String>> {
-    std::fs::metadata(path)?;
-    Ok(None)
 }
 
 /// Never made here.
@@ -270,35 +262,15 @@ fn refuse_elsewhere(path: &Path) -> io::Result<()> {
 const OWNER_ONLY: &str = "D:P(A;;GA;;;OW)(A;;GA;;;SY)(A;;GA;;;BA)";
 
 fn instance(path: &Path, first: bool) -> io::Result<NamedPipeServer> {
-    let sddl: Vec<u16> = OWNER_ONLY.encode_utf16().chain([0]).collect();
-    let mut descriptor: *mut c_void = ptr::null_mut();
-    // SAFETY: the text ends with a zero and the result is written into a live local.
-    let done = unsafe {
-        ConvertStringSecurityDescriptorToSecurityDescriptorW(
-            sddl.as_ptr(),
-            SDDL_REVISION_1,
-            &raw mut descriptor,
-            ptr::null_mut(),
-        )
-    };
-    if done == 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let mut rights = SECURITY_ATTRIBUTES {
-        nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
-        lpSecurityDescriptor: descriptor,
-        bInheritHandle: 0,
-    };
+    let rights = Rights::parse(OWNER_ONLY)?;
+    let mut attributes = rights.attributes();
     // SAFETY: the attributes and the descriptor they point to live until after the call, which copies them.
-    let server = unsafe {
+    unsafe {
         ServerOptions::new()
             .first_pipe_instance(first)
             .reject_remote_clients(true)
-            .create_with_security_attributes_raw(path.as_os_str(), (&raw mut rights).cast())
-    };
-    // SAFETY: the descriptor was allocated by the conversion above and is not used again.
-    unsafe { LocalFree(descriptor) };
-    server
+            .create_with_security_attributes_raw(path.as_os_str(), (&raw mut attributes).cast())
+    }
 }
 
 #[derive(Debug)]

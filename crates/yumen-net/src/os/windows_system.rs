@@ -1,18 +1,15 @@
 //! What an installed service needs of Windows beside its registration: a folder of its own and a voice in the event log.
 #![expect(unsafe_code, reason = "event log, registry, known folders and rights of folders have no safe wrapper")]
 
-use std::ffi::{OsStr, OsString, c_void};
+use std::ffi::OsString;
 use std::io;
-use std::os::windows::ffi::{OsStrExt, OsStringExt};
+use std::os::windows::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{CloseHandle, ERROR_FILE_NOT_FOUND, HANDLE, LocalFree, WAIT_OBJECT_0};
-use windows_sys::Win32::Security::Authorization::{
-    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
-};
-use windows_sys::Win32::Security::{DACL_SECURITY_INFORMATION, LookupAccountNameW, SetFileSecurityW};
+use windows_sys::Win32::Foundation::{CloseHandle, ERROR_FILE_NOT_FOUND, HANDLE, WAIT_OBJECT_0};
+use windows_sys::Win32::Security::LookupAccountNameW;
 use windows_sys::Win32::System::Com::CoTaskMemFree;
 use windows_sys::Win32::System::EventLog::{
     DeregisterEventSource, EVENTLOG_ERROR_TYPE, EVENTLOG_INFORMATION_TYPE, EVENTLOG_WARNING_TYPE, RegisterEventSourceW,
@@ -24,6 +21,8 @@ use windows_sys::Win32::System::Registry::{
 };
 use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject};
 use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, KF_FLAG_DONT_VERIFY, SHGetKnownFolderPath};
+
+use super::windows_private::{Rights, text_of, until_zero, wide};
 
 /// Where programs keep data of the whole machine. The environment is not asked: in a service it may say something else.
 ///
@@ -45,49 +44,32 @@ pub fn program_data() -> io::Result<PathBuf> {
     }
 }
 
-/// # Safety
-/// `text` points to characters that end with a zero and live as long as the result is used.
-unsafe fn until_zero<'a>(text: *const u16) -> &'a [u16] {
-    let mut length = 0;
-    // SAFETY: the caller promises a zero at the end.
-    unsafe {
-        while *text.add(length) != 0 {
-            length += 1;
-        }
-        std::slice::from_raw_parts(text, length)
-    }
-}
-
-fn wide(text: impl AsRef<OsStr>) -> Vec<u16> {
-    text.as_ref().encode_wide().chain([0]).collect()
-}
-
-/// Makes a folder, if it is not there, that the system, administrators and one account can use, and nobody else.
+/// Makes a folder, if it is not there, that the system, administrators and one account can use, and nobody else; what is
+/// in it already follows, since somebody may have laid it out before. Their owners become the administrators, because an
+/// owner may change who may.
 ///
 /// # Errors
-/// It cannot be made, the account is not known, or its rights cannot be set.
+/// It cannot be made, the account is not known, or its rights or those of something in it cannot be set.
 pub fn close_folder(path: &Path, account: &str) -> io::Result<()> {
     std::fs::create_dir_all(path)?;
     // The account may change what is in it, not who may.
-    let rights = format!("D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;{})", sid(account)?);
-    let (rights, path) = (wide(rights), wide(path));
-    let mut descriptor: *mut c_void = ptr::null_mut();
-    // SAFETY: texts end with a zero; the descriptor is written into a live local, used once and freed once.
-    unsafe {
-        let made = ConvertStringSecurityDescriptorToSecurityDescriptorW(
-            rights.as_ptr(),
-            SDDL_REVISION_1,
-            &raw mut descriptor,
-            ptr::null_mut(),
-        );
-        if made == 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let set = SetFileSecurityW(path.as_ptr(), DACL_SECURITY_INFORMATION, descriptor);
-        let outcome = if set == 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
-        LocalFree(descriptor);
-        outcome
+    let rights = format!("O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;{})", sid(account)?);
+    close(path, &Rights::parse(&rights)?)
+}
+
+fn close(path: &Path, rights: &Rights) -> io::Result<()> {
+    rights.give(path)?;
+    if !path.is_dir() {
+        return Ok(());
     }
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        // A link may lead anywhere.
+        if !entry.file_type()?.is_symlink() {
+            close(&entry.path(), rights)?;
+        }
+    }
+    Ok(())
 }
 
 /// The security identifier of an account, as text.
@@ -95,8 +77,8 @@ fn sid(account: &str) -> io::Result<String> {
     let name = wide(account);
     let (mut sid, mut domain) = ([0_u64; 32], [0_u16; 512]);
     let (mut sid_size, mut domain_size) = (size_of_val(&sid) as u32, domain.len() as u32);
-    let (mut kind, mut text) = (0, ptr::null_mut());
-    // SAFETY: the buffers are live locals whose sizes are told, aligned for what is written; the text is freed once.
+    let mut kind = 0;
+    // SAFETY: the buffers are live locals whose sizes are told, aligned for what is written.
     unsafe {
         let found = LookupAccountNameW(
             ptr::null(),
@@ -107,12 +89,10 @@ fn sid(account: &str) -> io::Result<String> {
             &raw mut domain_size,
             &raw mut kind,
         );
-        if found == 0 || ConvertSidToStringSidW(sid.as_mut_ptr().cast(), &raw mut text) == 0 {
+        if found == 0 {
             return Err(io::Error::last_os_error());
         }
-        let sid = String::from_utf16_lossy(until_zero(text));
-        LocalFree(text.cast());
-        Ok(sid)
+        text_of(sid.as_mut_ptr().cast())
     }
 }
 

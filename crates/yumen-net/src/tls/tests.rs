@@ -70,9 +70,9 @@ impl Authority {
 
 /// A file that only its owner reads, as a temporary file is made.
 fn write_key(path: &Path, text: &str) {
-    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap()).unwrap();
-    io::Write::write_all(&mut file, text.as_bytes()).unwrap();
-    file.persist(path).unwrap();
+    let fresh = path.with_extension("new");
+    os::create_private(&fresh, text.as_bytes()).unwrap();
+    std::fs::rename(fresh, path).unwrap();
 }
 
 fn set(certificates: Vec<Certificate>, default: Option<usize>) -> CertificateSet {

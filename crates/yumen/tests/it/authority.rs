@@ -41,8 +41,8 @@ impl Authority {
 
     /// Puts a file in place in one step, readable by its owner only.
     pub(crate) fn replace(&self, name: &str, text: &str) {
-        let fresh = tempfile::NamedTempFile::new_in(&self.folder).unwrap().into_temp_path();
-        fs::write(&fresh, text).unwrap();
+        let fresh = self.folder.join(format!("{name}.new"));
+        yumen_net::os::create_private(&fresh, text.as_bytes()).unwrap();
         // On Windows nobody can replace it in the moment in which the gateway reads it.
         until("the file to be free", || fs::rename(&fresh, self.folder.join(name)).ok());
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::sync::mpsc;
+use yumen_net::os::private_folder;
 use yumen_net::os::windows_service::{self, Control, Reporter};
 use yumen_net::os::windows_system::{EventSource, Weight, program_data};
 use yumen_telemetry::access_log::Rotation;
@@ -90,7 +91,8 @@ where
     let ticking = std::thread::Builder::new().name("yumen-service".to_owned()).spawn(move || pulse.tick());
     forget_story(&home);
     let log = log_file(instance);
-    let ready = log.parent().map_or(Ok(()), std::fs::create_dir_all).context("no folder for the log can be made");
+    let ready = private_folder(&home).and_then(|()| log.parent().map_or(Ok(()), std::fs::create_dir_all));
+    let ready = ready.context("no folder for the log can be made");
     let outcome = ready
         .map_err(Cause::System.of())
         .and_then(|()| work(Surroundings { supervisor: Arc::clone(&service) as _, log: log::Output::File(log, LOG) }));
