@@ -13,18 +13,21 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use yumen_net::drain::Drain;
 use yumen_net::listen::{self, Inherited, ListenError, ListenOptions, ListenSet};
-use yumen_net::os::Parcel;
+use yumen_net::os::{self, Parcel};
 use yumen_net::rt;
 use yumen_telemetry::{AccessLog, ELSEWHERE, Registry};
 
 use crate::crew::{self, Accepting, ResizeError, Seat, Socket};
-use crate::plan::ListenerPlan;
+use crate::plan::{self, ListenerPlan};
 use crate::snapshot::Snapshot;
 use crate::view::{Key, Shared};
 use crate::worker::Order;
 
 /// How long connections that were cut off may take to say so.
 const CUT_GRACE: Duration = Duration::from_secs(1);
+
+/// How long it is tried to put back an address that was closed in vain.
+const PUT_BACK: Duration = Duration::from_secs(3);
 
 /// What an apply did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -175,6 +178,7 @@ impl Proxy {
             }
             upstream.metrics.active.set(ELSEWHERE, all);
         }
+        self.shared.registry.set_worker_connections(self.connections());
         self.shared.registry.render()
     }
 
@@ -205,15 +209,12 @@ impl Proxy {
     /// An address could not be opened: nothing has changed then.
     pub async fn apply(&self, mut next: Snapshot, drain_timeout: Duration) -> Result<Applied, ListenError> {
         let previous = self.snapshot();
-        let plan = ListenerPlan::between(&previous, &next);
-        let mut opened = Vec::new();
-        for key in &plan.open {
-            opened.push((key.clone(), listen::patiently(|| self.listen(key)).await?));
-        }
+        let plan = ListenerPlan::between(self.keys().into_iter(), &next);
+        let (opened, mut closed) = self.open_new(&plan).await?;
         let mut applied = Applied { generation: next.generation, ..Applied::default() };
         // Nothing below can fail. What waits in the queue of a listener that closes is met by the snapshot it came for.
         applied.closed.extend(plan.close.iter().map(|key| key.addr));
-        let closed = self.stop_accepting(&plan.close).await;
+        closed.extend(self.stop_accepting(&plan.close).await);
         next.commit(&previous, &self.shared.registry);
         let generation = next.generation;
         self.shared.snapshot.store(Arc::new(next));
@@ -222,19 +223,116 @@ impl Proxy {
             applied.opened.push(set.local_addr());
             self.open(key, set);
         }
-        for socket in closed {
+        for (_, socket) in closed {
             self.end_connections(&socket, drain_timeout);
         }
         Ok(applied)
     }
 
-    fn listen(&self, key: &Key) -> Result<ListenSet, ListenError> {
-        let (options, workers) = (self.options(key.addr), self.workers());
-        if let Some(set) = self.open_inherited(&options, key.name.as_deref(), workers) {
+    fn keys(&self) -> Vec<Key> {
+        lock(&self.sockets).keys().cloned().collect()
+    }
+
+    /// Opens what a plan asks for, and closes what is in the way of it; the second list is what was closed.
+    ///
+    /// Where the system lets nobody share a port, `0.0.0.0:80` cannot be opened beside `127.0.0.1:80` of our own, which
+    /// goes away. That one is closed first then, when all else is open, and put back when it was in vain.
+    async fn open_new(&self, plan: &ListenerPlan) -> Result<(Vec<(Key, ListenSet)>, Vec<(Key, Socket)>), ListenError> {
+        let (mut opened, mut blocked, mut in_way) = (Vec::new(), Vec::new(), Vec::new());
+        for key in &plan.open {
+            let before: Vec<Key> = self.in_the_way(key, &plan.close);
+            let first = if before.is_empty() {
+                listen::patiently(|| self.listen(key.addr, key.name.as_deref())).await
+            } else {
+                self.listen(key.addr, key.name.as_deref())
+            };
+            match first {
+                Ok(set) => opened.push((key.clone(), set)),
+                Err(error) if !before.is_empty() && error.is_taken() => {
+                    blocked.push(key);
+                    in_way.extend(before.into_iter().filter(|key| !in_way.contains(key)).collect::<Vec<_>>());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if blocked.is_empty() {
+            return Ok((opened, Vec::new()));
+        }
+        let closed = self.stop_accepting(&in_way).await;
+        for key in blocked {
+            match listen::patiently(|| self.listen_anew(key.addr, key.name.as_deref())).await {
+                Ok(set) => opened.push((key.clone(), set)),
+                Err(error) => {
+                    // They may be in the way of what is put back.
+                    drop(opened);
+                    return Err(error.and(&self.put_back(closed).await));
+                }
+            }
+        }
+        for (_, socket) in &closed {
+            tracing::info!(addr = %socket.local, "closed before its port was opened anew: this system lets nobody share it");
+        }
+        Ok((opened, closed))
+    }
+
+    /// Which addresses that are to be closed may keep another one from being opened.
+    fn in_the_way(&self, key: &Key, close: &[Key]) -> Vec<Key> {
+        if self.accepting == Accepting::Each && os::SHARES_PORT {
+            return Vec::new();
+        }
+        let sockets = lock(&self.sockets);
+        let is_in_way = |old: &&Key| sockets.get(old).is_some_and(|socket| plan::overlap(socket.local, key.addr));
+        close.iter().filter(is_in_way).cloned().collect()
+    }
+
+    /// Opens addresses once more that were closed a moment ago. Their connections were left alone. The result says how
+    /// it went, for people.
+    async fn put_back(&self, closed: Vec<(Key, Socket)>) -> String {
+        let mut told = Vec::new();
+        for (key, socket) in closed {
+            let local = socket.local;
+            match listen::patiently_for(PUT_BACK, || self.listen_anew(local, key.name.as_deref())).await {
+                Ok(set) => {
+                    for (index, bound) in set.into_listeners().into_iter().enumerate() {
+                        socket.give(&key, bound, index, self.accepting);
+                    }
+                    lock(&self.sockets).insert(key, socket);
+                    told.push(format!("{local}, which was closed to make room for it, is open again"));
+                }
+                Err(error) => {
+                    let drains: Vec<Drain> = socket.peers.load().iter().map(|p| p.drain.clone()).collect();
+                    drains.iter().for_each(|drain| drain.start(None));
+                    self.watch(local, drains);
+                    told.push(format!(
+                        "{local}, which was closed to make room for it, IS CLOSED NOW: {error}; a reload opens it"
+                    ));
+                }
+            }
+        }
+        told.join("; ")
+    }
+
+    /// Opens an address whose port was ours until now. Connections that were accepted there keep an exclusive port taken
+    /// until they end, but do not keep anybody from opening it like everyone does.
+    fn listen_anew(&self, addr: SocketAddr, name: Option<&str>) -> Result<ListenSet, ListenError> {
+        match self.listen(addr, name) {
+            Err(error) if error.is_taken() && !os::SHARES_PORT => {
+                let options = ListenOptions { exclusive: false, ..self.options(addr) };
+                ListenSet::open(&options, self.workers()).inspect(|_| {
+                    tracing::info!(%addr, "opened without exclusive use, because connections from before hold the port");
+                })
+            }
+            done => done,
+        }
+    }
+
+    fn listen(&self, addr: SocketAddr, name: Option<&str>) -> Result<ListenSet, ListenError> {
+        let (options, workers) = (self.options(addr), self.workers());
+        if let Some(set) = self.open_inherited(&options, name, workers) {
             return set;
         }
         // `0.0.0.0:80` beside `127.0.0.1:80` of our own: a conflict only when we ask for the port alone.
-        let beside = key.addr.port() != 0 && lock(&self.sockets).values().any(|s| s.local.port() == key.addr.port());
+        let beside = addr.port() != 0 && lock(&self.sockets).values().any(|s| s.local.port() == addr.port());
         if beside { ListenSet::open_beside(&options, workers) } else { ListenSet::open(&options, workers) }
     }
 
@@ -263,12 +361,12 @@ impl Proxy {
     }
 
     /// Closes addresses. What was in their queues is being served afterwards.
-    async fn stop_accepting(&self, keys: &[Key]) -> Vec<Socket> {
+    async fn stop_accepting(&self, keys: &[Key]) -> Vec<(Key, Socket)> {
         let (done, mut closed) = mpsc::channel::<()>(1);
         let seats: Vec<_> = lock(&self.seats).iter().map(|s| s.orders.clone()).collect();
         let mut sockets = Vec::new();
         for key in keys {
-            sockets.extend(lock(&self.sockets).remove(key));
+            sockets.extend(lock(&self.sockets).remove_entry(key));
             for orders in &seats {
                 // A worker that is gone has no socket either.
                 drop(orders.send(Order::Close { key: key.clone(), done: done.clone() }));
@@ -445,8 +543,7 @@ impl Proxy {
     /// still open.
     pub async fn drain(&self, timeout: Duration) -> usize {
         let deadline = rt::now() + timeout;
-        let keys: Vec<Key> = lock(&self.sockets).keys().cloned().collect();
-        for socket in self.stop_accepting(&keys).await {
+        for (_, socket) in self.stop_accepting(&self.keys()).await {
             self.end_connections(&socket, timeout);
         }
         let drains: Vec<Drain> = lock(&self.draining).iter().map(|(_, drain)| drain.clone()).collect();

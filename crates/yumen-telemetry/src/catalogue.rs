@@ -58,6 +58,8 @@ families! {
         "Access log lines lost because the disk or the reader of standard output was too slow or failed.";
     WORKER_PANICS = "yumen_worker_panics_total" Counter []
         "Tasks of workers that ended by a panic; each is a defect worth a report.";
+    WORKER_CONNECTIONS = "yumen_worker_connections" Gauge ["worker"]
+        "Client connections that a worker serves now; they should be spread evenly.";
 
     LISTENER_ACCEPTED = "yumen_listener_connections_total" Counter ["listener"]
         "Connections accepted.";

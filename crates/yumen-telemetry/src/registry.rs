@@ -31,6 +31,7 @@ pub struct Registry {
     endpoints: Mutex<Subjects<(String, String), EndpointMetrics>>,
     process: Mutex<Option<ProcessSource>>,
     access_log: Mutex<SharedCount>,
+    worker_connections: Mutex<Vec<usize>>,
 }
 
 impl Registry {
@@ -45,6 +46,7 @@ impl Registry {
             endpoints: Mutex::default(),
             process: Mutex::default(),
             access_log: Mutex::new(Arc::new(AtomicU64::new(0))),
+            worker_connections: Mutex::default(),
         }
     }
 
@@ -84,6 +86,11 @@ impl Registry {
         *lock(&self.access_log) = log.dropped_count();
     }
 
+    /// Says how many connections each worker serves, for the next page.
+    pub fn set_worker_connections(&self, each: Vec<usize>) {
+        *lock(&self.worker_connections) = each;
+    }
+
     /// All metrics in the Prometheus text format, version 0.0.4.
     pub fn render(&self) -> String {
         let mut page = Page::new();
@@ -113,6 +120,10 @@ impl Registry {
         page.sample(&c::ACCESS_LOG_DROPPED, &[], lock(&self.access_log).load(Ordering::Relaxed));
         page.family(&c::WORKER_PANICS);
         page.sample(&c::WORKER_PANICS, &[], self.gateway.worker_panics.value());
+        page.family(&c::WORKER_CONNECTIONS);
+        for (worker, connections) in lock(&self.worker_connections).iter().enumerate() {
+            page.sample(&c::WORKER_CONNECTIONS, &[&worker.to_string()], connections);
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use yumen_config::config::{self, Config};
 use yumen_net::dial::Resolver;
-use yumen_proxy::{Accepting, Origin, Ports, Proxy, Snapshot};
+use yumen_net::listen::ListenError;
+use yumen_proxy::{Accepting, Applied, Origin, Ports, Proxy, Snapshot};
 use yumen_telemetry::Registry;
 use yumen_telemetry::access_log::{AccessLog, Format, Output, Rotation};
 
@@ -39,12 +40,16 @@ impl Stage {
     }
 
     pub(crate) fn apply(&self, config: Config) {
+        self.try_apply(config).unwrap();
+    }
+
+    pub(crate) fn try_apply(&self, config: Config) -> Result<Applied, ListenError> {
         self.control.block_on(async {
             let origin = Origin { source: "test".into(), digest: String::new() };
             let previous = self.proxy.snapshot();
             let next = Snapshot::build(Arc::new(config), origin, &self.ports, &previous).await.unwrap();
-            self.proxy.apply(next, Duration::from_secs(5)).await.unwrap();
-        });
+            self.proxy.apply(next, Duration::from_secs(5)).await
+        })
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {

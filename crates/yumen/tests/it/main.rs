@@ -18,6 +18,7 @@ mod endpoint_tls;
 mod metrics;
 mod middleware;
 mod passthrough;
+mod port;
 mod peers;
 mod reload;
 mod explain;
