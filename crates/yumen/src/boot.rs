@@ -88,7 +88,10 @@ async fn serve(
     let mut signals = signals.map_err(Cause::System.of())?;
     let is_demo = matches!(start, Start::Demo);
     let source = source(start).await?;
-    let first = First::load(&source, confirmation.is_awaited()).map_err(Cause::Refused.of())?;
+    let first = match First::load(&source, confirmation.is_awaited()) {
+        Ok(first) => first,
+        Err(error) => return Err(Cause::Refused.of()(open_log_of_refusal(&log, error))),
+    };
     let log = log::init(compose::level(&first.wish.config), log_format(&log), &log);
     let log = log.map_err(|e| Cause::System.of()(e.into()))?;
     let (gateway, inbox) = assemble(source, &first.wish, log, legacy, supervisor)?;
@@ -124,6 +127,18 @@ async fn serve(
     orders.abort();
     gateway.process.stop().await;
     Ok(())
+}
+
+/// Who runs a service looks into its log file first; a terminal is told anyway. Whoever started us writes the refusal.
+fn open_log_of_refusal(output: &log::Output, refusal: anyhow::Error) -> anyhow::Error {
+    let opened = match output {
+        log::Output::Stderr => Ok(()),
+        file => log::init(log::Level::default(), log_format(file), file).map(drop),
+    };
+    match opened {
+        Ok(()) => refusal,
+        Err(error) => refusal.context(error),
+    }
 }
 
 async fn source(start: Start) -> anyhow::Result<Source> {

@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{ERROR_CALL_NOT_IMPLEMENTED, ERROR_SERVICE_SPECIFIC_ERROR, NO_ERROR};
+use windows_sys::Win32::Foundation::{
+    ERROR_CALL_NOT_IMPLEMENTED, ERROR_INVALID_SERVICE_CONTROL, ERROR_SERVICE_CANNOT_ACCEPT_CTRL,
+    ERROR_SERVICE_SPECIFIC_ERROR, NO_ERROR,
+};
 use windows_sys::Win32::System::Services::*;
 use windows_sys::core::PWSTR;
 
@@ -152,22 +155,40 @@ impl Reporter {
     }
 }
 
-/// Sends a control to a service: PARAMCHANGE, which no safe wrapper has.
+/// Asks a service to read its configuration again: by PARAMCHANGE, and where a system does not take that, by
+/// [`RELOAD_CONTROL`].
 ///
 /// # Errors
 /// What the system says: 1060 there is no such service, 1062 it does not run, 5 no right.
 pub fn ask_reload(name: &str) -> io::Result<()> {
+    let is_not_taken = |error: &io::Error| {
+        let code = error.raw_os_error().and_then(|code| u32::try_from(code).ok());
+        matches!(code, Some(ERROR_INVALID_SERVICE_CONTROL | ERROR_SERVICE_CANNOT_ACCEPT_CTRL))
+    };
+    match send_control(name, SERVICE_CONTROL_PARAMCHANGE) {
+        Err(error) if is_not_taken(&error) => send_control(name, RELOAD_CONTROL),
+        sent => sent,
+    }
+}
+
+/// Sends a control to a service, which no safe wrapper can for those of a number only.
+///
+/// # Errors
+/// As [`ask_reload`]; 1052 and 1061 when the service does not take this one.
+pub fn send_control(name: &str, control: u32) -> io::Result<()> {
     let (name, mut status) = (wide(name), SERVICE_STATUS::default());
+    // Numbers from 128 on are those that a service gives a meaning itself.
+    let right = if control < 128 { SERVICE_PAUSE_CONTINUE } else { SERVICE_USER_DEFINED_CONTROL };
     // SAFETY: names end with a zero, each handle is closed once and used only before that, the status is a live local.
     unsafe {
         let manager = OpenSCManagerW(ptr::null(), ptr::null(), SC_MANAGER_CONNECT);
         if manager.is_null() {
             return Err(io::Error::last_os_error());
         }
-        let service = OpenServiceW(manager, name.as_ptr(), SERVICE_PAUSE_CONTINUE);
+        let service = OpenServiceW(manager, name.as_ptr(), right);
         let mut outcome = Err(io::Error::last_os_error());
         if !service.is_null() {
-            outcome = match ControlService(service, SERVICE_CONTROL_PARAMCHANGE, &raw mut status) {
+            outcome = match ControlService(service, control, &raw mut status) {
                 0 => Err(io::Error::last_os_error()),
                 _ => Ok(()),
             };

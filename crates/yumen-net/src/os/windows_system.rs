@@ -51,9 +51,10 @@ pub fn program_data() -> io::Result<PathBuf> {
 /// # Errors
 /// It cannot be made, the account is not known, or its rights or those of something in it cannot be set.
 pub fn close_folder(path: &Path, account: &str) -> io::Result<()> {
-    std::fs::create_dir_all(path)?;
-    // The account may change what is in it, not who may.
+    // The account may change what is in it, not who may. When it is not known nothing is made: the service makes a folder
+    // of its own then.
     let rights = format!("O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;{})", sid(account)?);
+    super::private_folder(path)?;
     close(path, &Rights::parse(&rights)?)
 }
 

@@ -18,15 +18,19 @@ mod endpoint_tls;
 mod metrics;
 mod middleware;
 mod passthrough;
+mod path;
 mod port;
 mod peers;
 mod reload;
 mod explain;
+mod held;
 mod last_good;
 mod process;
 mod proxy_protocol;
 mod run;
-#[cfg(target_os = "linux")]
+#[cfg(windows)]
+mod resources;
+#[cfg(any(target_os = "linux", windows))]
 mod service;
 #[cfg(target_os = "linux")]
 mod upgrade;

@@ -27,7 +27,7 @@ const LOG: Rotation = Rotation { size: 10 << 20, age: Duration::from_secs(7 * 86
 /// `ERROR_FAILED_SERVICE_CONTROLLER_CONNECT`.
 const NOT_FROM_MANAGER: i32 = 1063;
 
-/// Numbers of events; `docs/guide/service.md` explains them.
+/// Numbers of events; `docs/guide/service.md` explains them. The table of messages has 1 to 1000.
 #[derive(Clone, Copy)]
 enum Event {
     Running = 1,
