@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Access, AccessLog, Admin, Config, Dns, Forwarded, Limits, Listener, ListenerTimeouts, Log, Matcher, Middleware,
-    Pool, Retry, Rotate, Route, RouteTimeouts, Runtime, Upstream, UpstreamTimeouts, UpstreamTls,
+    Access, AccessLog, Admin, Config, Dns, Forwarded, Limits, Listener, ListenerHttp2, ListenerTimeouts, Log, Matcher,
+    Middleware, Pool, Retry, Rotate, Route, RouteTimeouts, Runtime, Upstream, UpstreamHttp2, UpstreamTimeouts,
+    UpstreamTls,
 };
 
 /// What happens to a part.
@@ -106,17 +107,19 @@ macro_rules! fields {
     (@ $old:expr, $new:expr) => { Vec::new() };
 }
 
-fields!(Listener: name, bind, protocol, proxy_protocol, tls, limits.*, timeouts.*, forwarded.*, absolute_form, default_status, upstream, sni, access.*);
+fields!(Listener: name, bind, protocol, proxy_protocol, tls, limits.*, timeouts.*, http2.*, forwarded.*, absolute_form, default_status, upstream, sni, access.*);
 fields!(Limits: request_line, head, fields, body, connections, requests_per_connection);
+fields!(ListenerHttp2: cleartext, max_concurrent_streams, initial_window, connection_window, max_frame_size, max_header_list, send_buffer);
 fields!(ListenerTimeouts: handshake, head, idle, body_idle, write_idle, min_body_rate);
 fields!(Forwarded: trust, emit, via);
 fields!(Access: allow, deny);
-fields!(Route: name, listeners, hosts, matcher as "match".*, middlewares, upstream, timeouts.*, retry.*);
+fields!(Route: name, listeners, hosts, matcher as "match".*, middlewares, upstream, upstream_protocol, timeouts.*, retry.*);
 fields!(Matcher: path, methods, headers, query, source);
 fields!(RouteTimeouts: connect, head, idle, request);
 fields!(Retry: idle_race);
 fields!(Middleware: name, kind);
-fields!(Upstream: name, endpoints, balance, health, panic_threshold, pool.*, timeouts.*, proxy_protocol, tls.*, dns.*, max_connections);
+fields!(Upstream: name, endpoints, balance, health, panic_threshold, pool.*, timeouts.*, proxy_protocol, tls.*, protocol, http2.*, dns.*, max_connections);
+fields!(UpstreamHttp2: max_concurrent_streams, initial_window, connection_window, ping, ping_timeout);
 fields!(Pool: idle, idle_timeout, max_requests);
 fields!(UpstreamTimeouts: connect, head, idle, request);
 fields!(UpstreamTls: sni, ca, client, verify);

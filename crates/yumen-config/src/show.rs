@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{
     AbsoluteForm, Accept, Access, AccessLog, Admin, AdminListen, Certificate, Config, Dns, Endpoint, FieldEdits,
-    FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health, HealthCheck, Limits, Listener, ListenerTimeouts, Log,
-    LogFormat, LogOutput, Matcher, Middleware, MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, Retry,
-    Rewrite, Rotate, Route, RouteTimeouts, Runtime, Secret, Text, Tls, TlsVersion, Upstream, UpstreamTimeouts,
-    UpstreamTls,
+    FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health, HealthCheck, Limits, Listener, ListenerHttp2,
+    ListenerTimeouts, Log, LogFormat, LogOutput, Matcher, Middleware, MiddlewareKind, PathMatch, Pool, Protocol,
+    ProxyProtocol, Retry, Rewrite, Rotate, Route, RouteTimeouts, Runtime, Secret, Text, Tls, TlsVersion, Upstream,
+    UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
 };
 
 /// What stands in the place of a secret.
@@ -96,6 +96,7 @@ fn listener(listener: &Listener) -> Value {
         tls,
         limits,
         timeouts,
+        http2,
         forwarded,
         absolute_form,
         default_status,
@@ -118,6 +119,7 @@ fn listener(listener: &Listener) -> Value {
         ("tls", option(tls.as_ref(), tls_section)),
         ("limits", limits_section(limits, is_http)),
         ("timeouts", listener_timeouts(timeouts, is_http)),
+        ("http2", http(listener_http2(http2, tls.is_some()))),
         ("forwarded", http(forwarded_section(forwarded))),
         ("absolute_form", http(json!(absolute_form))),
         ("default_status", http(json!(default_status))),
@@ -173,6 +175,27 @@ fn listener_timeouts(timeouts: &ListenerTimeouts, is_http: bool) -> Value {
     ])
 }
 
+fn listener_http2(http2: &ListenerHttp2, has_tls: bool) -> Value {
+    let ListenerHttp2 {
+        cleartext,
+        max_concurrent_streams,
+        initial_window,
+        connection_window,
+        max_frame_size,
+        max_header_list,
+        send_buffer,
+    } = http2;
+    object([
+        ("cleartext", if has_tls { Value::Null } else { json!(cleartext) }),
+        ("max_concurrent_streams", json!(max_concurrent_streams)),
+        ("initial_window", json!(initial_window)),
+        ("connection_window", json!(connection_window)),
+        ("max_frame_size", json!(max_frame_size)),
+        ("max_header_list", json!(max_header_list)),
+        ("send_buffer", json!(send_buffer)),
+    ])
+}
+
 fn forwarded_section(forwarded: &Forwarded) -> Value {
     let Forwarded { trust, emit, via } = forwarded;
     let emit = match emit {
@@ -196,7 +219,7 @@ fn field(name: &str, value: &Text) -> Value {
 }
 
 fn route(route: &Route, is_inline: &dyn Fn(&Middleware) -> bool) -> Value {
-    let Route { name: _, listeners, hosts, matcher, middlewares, upstream, timeouts, retry } = route;
+    let Route { name: _, listeners, hosts, matcher, middlewares, upstream, upstream_protocol, timeouts, retry } = route;
     let RouteTimeouts { connect, head, idle, request } = timeouts;
     let Retry { idle_race } = retry;
     let step = |m: &std::sync::Arc<Middleware>| if is_inline(m) { middleware(m) } else { text(&m.name) };
@@ -206,6 +229,7 @@ fn route(route: &Route, is_inline: &dyn Fn(&Middleware) -> bool) -> Value {
         ("match", match_section(matcher)),
         ("middlewares", middlewares.iter().map(step).collect()),
         ("upstream", option(upstream.as_ref(), text)),
+        ("upstream_protocol", option(*upstream_protocol, |p| json!(p.as_str()))),
         (
             "timeouts",
             object([
@@ -317,6 +341,8 @@ fn upstream(upstream: &Upstream) -> Value {
         timeouts,
         proxy_protocol,
         tls,
+        protocol,
+        http2,
         dns,
         max_connections,
     } = upstream;
@@ -343,6 +369,8 @@ fn upstream(upstream: &Upstream) -> Value {
         ("timeouts", upstream_timeouts(timeouts)),
         ("proxy_protocol", or_off(*proxy_protocol, |v| json!(v.as_str()))),
         ("tls", if endpoints.iter().any(|e| e.tls) { upstream_tls(tls) } else { Value::Null }),
+        ("protocol", json!(protocol.as_str())),
+        ("http2", upstream_http2(http2)),
         ("dns", object([("servers", servers), ("min", time(*min)), ("max", time(*max))])),
         ("max_connections", or_off(*max_connections, |n| json!(n))),
     ])
@@ -365,6 +393,17 @@ fn health_section(Health { check, interval, timeout, rise, fall, jitter }: &Heal
         ("rise", json!(rise)),
         ("fall", json!(fall)),
         ("jitter", percent(*jitter)),
+    ])
+}
+
+fn upstream_http2(http2: &UpstreamHttp2) -> Value {
+    let UpstreamHttp2 { max_concurrent_streams, initial_window, connection_window, ping, ping_timeout } = http2;
+    object([
+        ("max_concurrent_streams", json!(max_concurrent_streams)),
+        ("initial_window", json!(initial_window)),
+        ("connection_window", json!(connection_window)),
+        ("ping", or_off(*ping, time)),
+        ("ping_timeout", time(*ping_timeout)),
     ])
 }
 

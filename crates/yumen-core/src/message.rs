@@ -117,6 +117,9 @@ pub struct Request {
     pub expects_continue: bool,
     /// Whether the client asks to change the protocol (RFC 9110 section 7.8).
     pub upgrade: bool,
+    /// Whether the client said that it takes trailers (RFC 9110 section 10.1.4). The field itself concerns one connection
+    /// and is gone.
+    pub takes_trailers: bool,
     target: Span,
     authority: Span,
 }
@@ -132,6 +135,7 @@ impl Request {
             body: Body::Empty,
             expects_continue: false,
             upgrade: false,
+            takes_trailers: false,
             target,
             authority,
         }

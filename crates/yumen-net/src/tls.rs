@@ -15,7 +15,7 @@ use rustls::crypto::CryptoProvider;
 pub use yumen_core::TlsFacts;
 
 pub use certificate::{Certificate, CertificateError, CertificateFiles, CertificateWarning};
-pub use client::{ClientTls, ClientTlsOptions, Roots, connect};
+pub use client::{ClientTls, ClientTlsOptions, Roots, connect, connect_offering};
 pub use server::{CertificateSet, ServerTls, ServerTlsOptions, handshake_server};
 
 /// The one provider of cryptography. docs/decisions/0003-tls-provider.md has the reasons.

@@ -94,7 +94,7 @@ impl Worker {
     pub(crate) fn tell_idle(&self) {
         let pool = self.local.pool.borrow();
         for upstream in self.view().snapshot.upstreams() {
-            let idle: usize = upstream.endpoints().iter().map(|e| pool.len(e)).sum();
+            let idle: usize = upstream.endpoints().iter().map(|e| pool.len(e) + self.local.channels.idle(e)).sum();
             upstream.metrics.idle.set(self.index, i64::try_from(idle).unwrap_or(i64::MAX));
         }
     }
@@ -115,6 +115,7 @@ impl Observer for Recorder {
     fn finished(&self, exchange: &Exchange) {
         self.log.write(exchange);
         if let Some(door) = (&*exchange.conn.listener as &dyn Any).downcast_ref::<Door>() {
+            door.metrics.requests.inc(self.index, exchange.version);
             door.metrics.bytes_in.add(self.index, exchange.bytes_in);
             door.metrics.bytes_out.add(self.index, exchange.bytes_out);
         }

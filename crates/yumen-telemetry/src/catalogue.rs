@@ -71,6 +71,14 @@ families! {
         "Connections closed because no good PROXY header came in time, or they came from elsewhere than the proxies named.";
     LISTENER_HANDSHAKE_FAILURES = "yumen_listener_handshake_failures_total" Counter ["listener"]
         "TLS handshakes with clients that failed.";
+    LISTENER_REQUESTS = "yumen_listener_requests_total" Counter ["listener" "version"]
+        "Requests by the version of HTTP they came in.";
+    LISTENER_STREAMS = "yumen_listener_http2_open_streams" Gauge ["listener"]
+        "Requests over HTTP/2 that are worked on now.";
+    LISTENER_RESETS = "yumen_listener_http2_resets_total" Counter ["listener" "by"]
+        "Streams that were reset, by whom: client or us; counted when their connection ends.";
+    LISTENER_GOAWAYS = "yumen_listener_http2_goaways_total" Counter ["listener" "by"]
+        "GOAWAY frames, by whom: client or us; counted when their connection ends.";
     LISTENER_BYTES_IN = "yumen_listener_received_bytes_total" Counter ["listener"]
         "Bytes received from clients: content of requests, everything on TCP listeners.";
     LISTENER_BYTES_OUT = "yumen_listener_sent_bytes_total" Counter ["listener"]
@@ -89,6 +97,14 @@ families! {
 
     UPSTREAM_REQUESTS = "yumen_upstream_requests_total" Counter ["upstream" "class"]
         "Requests sent to endpoints by the class of the status they answered; every attempt counts, none when nothing was answered.";
+    UPSTREAM_VERSIONS = "yumen_upstream_version_requests_total" Counter ["upstream" "version"]
+        "Requests sent to endpoints by the version of HTTP; every attempt counts.";
+    UPSTREAM_STREAMS = "yumen_upstream_http2_open_streams" Gauge ["upstream"]
+        "Requests over HTTP/2 that endpoints work on now.";
+    UPSTREAM_RESETS = "yumen_upstream_http2_resets_total" Counter ["upstream" "by"]
+        "Streams that were reset before their end, by whom: endpoint or us.";
+    UPSTREAM_GOAWAYS = "yumen_upstream_http2_goaways_total" Counter ["upstream"]
+        "Connections that endpoints said GOAWAY on.";
     UPSTREAM_DURATION = "yumen_upstream_head_duration_seconds" Histogram ["upstream"]
         "From the first byte sent to an endpoint until the head of its answer.";
     UPSTREAM_CONNECTS = "yumen_upstream_connects_total" Counter ["upstream"]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use yumen_core::Side;
+use yumen_core::{Side, Version};
 
 use crate::metric::{Block, Carver, Counter, Gauge, HISTOGRAM_CELLS, Histogram, Level};
 
@@ -27,6 +27,35 @@ impl ByClass {
 
     /// The sums, in the order of [`Self::CLASSES`].
     pub fn values(&self) -> [u64; 6] {
+        std::array::from_fn(|i| self.0[i].value())
+    }
+}
+
+/// One counter per version of HTTP.
+pub struct ByVersion([Counter; 4]);
+
+impl ByVersion {
+    /// The versions as the label `version` shows them.
+    pub const VERSIONS: [&'static str; 4] = ["1.0", "1.1", "2", "3"];
+
+    fn carve(carver: &mut Carver) -> Self {
+        Self(std::array::from_fn(|_| carver.counter()))
+    }
+
+    /// Counts one request.
+    #[inline]
+    pub fn inc(&self, shard: usize, version: Version) {
+        let at = match version {
+            Version::Http10 => 0,
+            Version::Http11 => 1,
+            Version::Http2 => 2,
+            Version::Http3 => 3,
+        };
+        self.0[at].inc(shard);
+    }
+
+    /// The sums, in the order of [`Self::VERSIONS`].
+    pub fn values(&self) -> [u64; 4] {
         std::array::from_fn(|i| self.0[i].value())
     }
 }
@@ -71,6 +100,18 @@ pub struct ListenerMetrics {
     pub proxy_failures: Counter,
     /// TLS handshakes with clients that failed.
     pub handshake_failures: Counter,
+    /// Requests by version.
+    pub requests: ByVersion,
+    /// Streams of HTTP/2 whose work is not over.
+    pub streams: Gauge,
+    /// Streams that clients reset.
+    pub resets_received: Counter,
+    /// Streams that we reset.
+    pub resets_sent: Counter,
+    /// GOAWAY frames of clients.
+    pub goaways_received: Counter,
+    /// GOAWAY frames of ours.
+    pub goaways_sent: Counter,
     /// Bytes received from clients: content of requests, everything on TCP listeners.
     pub bytes_in: Counter,
     /// Bytes sent to clients: content of answers, everything on TCP listeners.
@@ -80,13 +121,19 @@ pub struct ListenerMetrics {
 
 impl ListenerMetrics {
     pub(crate) fn new(shards: usize) -> Self {
-        let mut c = Carver::new(shards, 7);
+        let mut c = Carver::new(shards, 7 + 4 + 5);
         Self {
             accepted: c.counter(),
             active: c.gauge(),
             refused: c.counter(),
             proxy_failures: c.counter(),
             handshake_failures: c.counter(),
+            requests: ByVersion::carve(&mut c),
+            streams: c.gauge(),
+            resets_received: c.counter(),
+            resets_sent: c.counter(),
+            goaways_received: c.counter(),
+            goaways_sent: c.counter(),
             bytes_in: c.counter(),
             bytes_out: c.counter(),
             block: c.block(),
@@ -127,6 +174,16 @@ impl RouteMetrics {
 pub struct UpstreamMetrics {
     /// Requests sent to its endpoints by the class of the status they answered; each attempt counts.
     pub requests: ByClass,
+    /// Requests sent by version; each attempt counts.
+    pub versions: ByVersion,
+    /// Streams of HTTP/2 that are open now.
+    pub streams: Gauge,
+    /// Streams that endpoints reset.
+    pub resets_received: Counter,
+    /// Streams that we gave up.
+    pub resets_sent: Counter,
+    /// Connections on which endpoints said GOAWAY.
+    pub goaways: Counter,
     /// From the first byte sent until the head of the answer.
     pub duration: Histogram,
     /// Connections made.
@@ -146,9 +203,14 @@ pub struct UpstreamMetrics {
 
 impl UpstreamMetrics {
     pub(crate) fn new(shards: usize) -> Self {
-        let mut c = Carver::new(shards, 6 + HISTOGRAM_CELLS + 6);
+        let mut c = Carver::new(shards, 6 + 4 + 4 + HISTOGRAM_CELLS + 6);
         Self {
             requests: ByClass::carve(&mut c),
+            versions: ByVersion::carve(&mut c),
+            streams: c.gauge(),
+            resets_received: c.counter(),
+            resets_sent: c.counter(),
+            goaways: c.counter(),
             duration: c.histogram(),
             connects: c.counter(),
             connect_failures: c.counter(),

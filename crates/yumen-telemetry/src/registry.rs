@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::AccessLog;
 use crate::catalogue::{self as c, Family};
 use crate::measures::{
-    ByClass, BySide, EndpointMetrics, GatewayMetrics, ListenerMetrics, ProcessFacts, RouteMetrics, SharedCount,
-    UpstreamMetrics,
+    ByClass, BySide, ByVersion, EndpointMetrics, GatewayMetrics, ListenerMetrics, ProcessFacts, RouteMetrics,
+    SharedCount, UpstreamMetrics,
 };
 use crate::metric::{Block, Counter};
 use crate::page::Page;
@@ -200,6 +200,30 @@ fn gauges<M>(page: &mut Page, family: &Family, shown: &Shown<M>, value: impl Fn(
     }
 }
 
+fn by_version<M>(page: &mut Page, family: &Family, shown: &Shown<M>, requests: impl Fn(&M) -> &ByVersion) {
+    page.family(family);
+    for (name, metrics) in shown {
+        for (version, value) in ByVersion::VERSIONS.iter().zip(requests(metrics).values()) {
+            page.sample(family, &[name, version], value);
+        }
+    }
+}
+
+/// One counter for each of two ends.
+fn by_end<M>(
+    page: &mut Page,
+    family: &Family,
+    shown: &Shown<M>,
+    (other, counters): (&str, impl Fn(&M) -> (&Counter, &Counter)),
+) {
+    page.family(family);
+    for (name, metrics) in shown {
+        let (theirs, ours) = counters(metrics);
+        page.sample(family, &[name, other], theirs.value());
+        page.sample(family, &[name, "us"], ours.value());
+    }
+}
+
 fn by_class<M>(page: &mut Page, family: &Family, shown: &Shown<M>, requests: impl Fn(&M) -> &ByClass) {
     page.family(family);
     for (name, metrics) in shown {
@@ -215,6 +239,10 @@ fn render_listeners(page: &mut Page, shown: &Shown<ListenerMetrics>) {
     counters(page, &c::LISTENER_REFUSED, shown, |m| &m.refused);
     counters(page, &c::LISTENER_PROXY_FAILURES, shown, |m| &m.proxy_failures);
     counters(page, &c::LISTENER_HANDSHAKE_FAILURES, shown, |m| &m.handshake_failures);
+    by_version(page, &c::LISTENER_REQUESTS, shown, |m| &m.requests);
+    gauges(page, &c::LISTENER_STREAMS, shown, |m| m.streams.value());
+    by_end(page, &c::LISTENER_RESETS, shown, ("client", |m: &ListenerMetrics| (&m.resets_received, &m.resets_sent)));
+    by_end(page, &c::LISTENER_GOAWAYS, shown, ("client", |m: &ListenerMetrics| (&m.goaways_received, &m.goaways_sent)));
     counters(page, &c::LISTENER_BYTES_IN, shown, |m| &m.bytes_in);
     counters(page, &c::LISTENER_BYTES_OUT, shown, |m| &m.bytes_out);
 }
@@ -237,6 +265,10 @@ fn render_routes(page: &mut Page, shown: &Shown<RouteMetrics>) {
 
 fn render_upstreams(page: &mut Page, shown: &Shown<UpstreamMetrics>) {
     by_class(page, &c::UPSTREAM_REQUESTS, shown, |m| &m.requests);
+    by_version(page, &c::UPSTREAM_VERSIONS, shown, |m| &m.versions);
+    gauges(page, &c::UPSTREAM_STREAMS, shown, |m| m.streams.value());
+    by_end(page, &c::UPSTREAM_RESETS, shown, ("endpoint", |m: &UpstreamMetrics| (&m.resets_received, &m.resets_sent)));
+    counters(page, &c::UPSTREAM_GOAWAYS, shown, |m| &m.goaways);
     page.family(&c::UPSTREAM_DURATION);
     for (name, metrics) in shown {
         page.histogram(&c::UPSTREAM_DURATION, &[name], &metrics.duration.value());

@@ -5,6 +5,7 @@
 //! * [`Peer`] is one end of a connection, read and written byte by byte.
 //! * [`Program`] is the built `yumen` as a process.
 //! * [`Flow`] is a script of both sides in one file, with [`Pattern`]s for what must come.
+//! * [`Http2`] is the client's end of an HTTP/2 connection, frame by frame.
 //! * [`until`] waits for a condition.
 //!
 //! No HTTP library stands here: what a library would correct or refuse is what has to be sent. Everything blocks and
@@ -12,6 +13,7 @@
 #![allow(clippy::unwrap_used, reason = "a peer that cannot work fails its test")]
 
 mod flow;
+mod http2;
 mod program;
 mod vice;
 mod origin;
@@ -20,6 +22,7 @@ mod peer;
 mod wait;
 
 pub use flow::{Case, Config, Entry, Flow, Step, What, Who};
+pub use http2::{Frame, Http2, block, frame, status};
 pub use origin::{Origin, Play};
 pub use pattern::{Pattern, diff, shown};
 pub use peer::{End, Peer};

@@ -25,6 +25,8 @@ pub struct Listener {
     pub limits: Limits,
     /// How long a client may take.
     pub timeouts: ListenerTimeouts,
+    /// HTTP/2.
+    pub http2: ListenerHttp2,
     /// Forwarding fields: which are believed and which are sent on.
     pub forwarded: Forwarded,
     /// What is done with a request target in absolute form (RFC 9112 section 3.2.2).
@@ -109,7 +111,7 @@ pub struct Tls {
     pub certificates: Vec<Certificate>,
     /// The least version; default 1.2.
     pub min_version: TlsVersion,
-    /// Protocols offered by ALPN, best first; default `http/1.1` for `http`, none for `tcp`.
+    /// Protocols offered by ALPN, best first; default `h2` and `http/1.1` for `http`, none for `tcp`.
     pub alpn: Vec<String>,
 }
 
@@ -158,6 +160,46 @@ impl Default for Limits {
             body: None,
             connections: None,
             requests_per_connection: None,
+        }
+    }
+}
+
+/// HTTP/2 of a listener. What a client may send is bounded by [`Limits`] too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerHttp2 {
+    /// Whether it is spoken without TLS with clients that begin with it ("prior knowledge"); default false.
+    pub cleartext: bool,
+    /// Streams at a time on one connection; default 100.
+    pub max_concurrent_streams: u32,
+    /// Bytes of a request body that may be under way on one stream; default 256 KiB.
+    pub initial_window: u32,
+    /// Bytes of request bodies that may be under way on one connection; default 1 MiB.
+    pub connection_window: u32,
+    /// Bytes of a frame a client may send, 16 KiB to 16 MiB - 1; default 16 KiB.
+    pub max_frame_size: u32,
+    /// Bytes of a decoded head, 32 more for each field (RFC 9113 section 6.5.2); `None`: that of `limits.head`.
+    pub max_header_list: Option<usize>,
+    /// Bytes of an answer that wait for the client on one stream; default 64 KiB.
+    pub send_buffer: usize,
+}
+
+impl ListenerHttp2 {
+    /// Frames of these sizes may be allowed (RFC 9113 section 4.2).
+    pub const FRAME_SIZES: std::ops::RangeInclusive<u64> = 1 << 14..=(1 << 24) - 1;
+    /// Windows of these sizes are possible: the largest by RFC 9113 section 6.9.1, the smallest so that something passes.
+    pub const WINDOWS: std::ops::RangeInclusive<u64> = 1024..=(1 << 31) - 1;
+}
+
+impl Default for ListenerHttp2 {
+    fn default() -> Self {
+        Self {
+            cleartext: false,
+            max_concurrent_streams: 100,
+            initial_window: 256 << 10,
+            connection_window: 1 << 20,
+            max_frame_size: 16 << 10,
+            max_header_list: None,
+            send_buffer: 64 << 10,
         }
     }
 }

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use listener::{
-    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerTimeouts, Protocol,
-    ProxyProtocol, ProxyVersion, Tls, TlsVersion,
+    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerHttp2, ListenerTimeouts,
+    Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion,
 };
 pub use middleware::{Accept, FieldEdits, Middleware, MiddlewareKind, Rewrite};
 pub use names::{ListenerName, MiddlewareName, RouteName, UpstreamName};
@@ -23,7 +23,10 @@ pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rota
 pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteTimeouts};
 pub(crate) use secret::is_htpasswd_hash;
 pub use secret::{Secret, Text};
-pub use upstream::{Balance, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamTimeouts, UpstreamTls};
+pub use upstream::{
+    Balance, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamHttp2, UpstreamProtocol, UpstreamTimeouts,
+    UpstreamTls,
+};
 
 /// A whole configuration, valid and complete.
 #[derive(Clone, Debug, Default, PartialEq)]

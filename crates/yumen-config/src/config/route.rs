@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ListenerName, Middleware, RouteName, Text, UpstreamName};
+use super::{ListenerName, Middleware, RouteName, Text, UpstreamName, UpstreamProtocol};
 
 /// A rule that takes requests to an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Route {
     pub middlewares: Vec<Arc<Middleware>>,
     /// Where it ends; `None` only when a middleware answers.
     pub upstream: Option<UpstreamName>,
+    /// What is spoken to endpoints; `None`: what the upstream says.
+    pub upstream_protocol: Option<UpstreamProtocol>,
     /// Limits of time that replace those of the upstream.
     pub timeouts: RouteTimeouts,
     /// What is tried again.

@@ -27,6 +27,10 @@ pub struct Upstream {
     pub proxy_protocol: Option<ProxyVersion>,
     /// TLS to the endpoints that use it.
     pub tls: UpstreamTls,
+    /// What is spoken to endpoints.
+    pub protocol: UpstreamProtocol,
+    /// HTTP/2 to the endpoints that it is spoken to.
+    pub http2: UpstreamHttp2,
     /// How names are resolved.
     pub dns: Dns,
     /// Connections at a time to each endpoint; `None`: no limit.
@@ -78,6 +82,63 @@ impl Balance {
             Self::LeastConnections => "least_connections",
             Self::P2cEwma => "p2c_ewma",
             Self::IpHash => "ip_hash",
+        }
+    }
+}
+
+/// The version of HTTP that is spoken to endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UpstreamProtocol {
+    /// With TLS what the endpoint chooses by ALPN, HTTP/2 before HTTP/1.1; HTTP/1.1 without TLS.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 over TLS; an endpoint that does not choose it fails.
+    Http2,
+    /// HTTP/2 without TLS, as prior knowledge (RFC 9113 section 3.3).
+    H2c,
+}
+
+impl UpstreamProtocol {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Http1, Self::Http2, Self::H2c];
+
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+            Self::H2c => "h2c",
+        }
+    }
+}
+
+/// HTTP/2 to endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamHttp2 {
+    /// Requests at a time on one connection, if the endpoint allows as many; further ones open further connections. Default
+    /// 100.
+    pub max_concurrent_streams: u32,
+    /// Bytes of an answer that may be under way on one stream; default 256 KiB.
+    pub initial_window: u32,
+    /// Bytes of answers that may be under way on one connection; default 1 MiB.
+    pub connection_window: u32,
+    /// A connection on which nothing came for so long is asked whether it lives; default 30 s; `None`: never.
+    pub ping: Option<Duration>,
+    /// How long the answer may take, after which the connection is given up; default 10 s.
+    pub ping_timeout: Duration,
+}
+
+impl Default for UpstreamHttp2 {
+    fn default() -> Self {
+        Self {
+            max_concurrent_streams: 100,
+            initial_window: 256 << 10,
+            connection_window: 1 << 20,
+            ping: Some(Duration::from_secs(30)),
+            ping_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -19,6 +19,7 @@ pub(crate) static LISTENER: Table = Table {
         key("tls", Kind::Section(&TLS), "", "TLS ended here."),
         key("limits", Kind::Section(&LIMITS), "", "What a client may send."),
         key("timeouts", Kind::Section(&LISTENER_TIMEOUTS), "", "How long a client may take."),
+        key("http2", Kind::Section(&LISTENER_HTTP2), "", "HTTP/2 with clients; with TLS it is chosen by `tls.alpn`."),
         key("forwarded", Kind::Section(&FORWARDED), "", "Forwarding fields."),
         key(
             "absolute_form",
@@ -56,7 +57,7 @@ pub(crate) static TLS: Table = Table {
             "Chosen by server name; the first when none fits.",
         ),
         key("min_version", Kind::OneOf(&["1.2", "1.3"]), "1.2", "The least version."),
-        key("alpn", Kind::List(&Kind::Text), "http/1.1", "Protocols offered, best first; none for `tcp`."),
+        key("alpn", Kind::List(&Kind::Text), "[h2, http/1.1]", "Protocols offered, best first; none for `tcp`."),
     ],
 };
 
@@ -105,6 +106,30 @@ pub(crate) static LISTENER_TIMEOUTS: Table = Table {
     ],
 };
 
+pub(crate) static LISTENER_HTTP2: Table = Table {
+    name: "listener http2",
+    doc: "HTTP/2 with clients.",
+    keys: &[
+        key(
+            "cleartext",
+            Kind::Bool,
+            "false",
+            "Without TLS, with clients that begin with it (prior knowledge); others get HTTP/1.1.",
+        ),
+        key("max_concurrent_streams", Kind::Number, "100", "Requests at a time on one connection."),
+        key("initial_window", Kind::Size, "256KiB", "Request body under way on one stream."),
+        key("connection_window", Kind::Size, "1MiB", "Request bodies under way on one connection."),
+        key("max_frame_size", Kind::Size, "16KiB", "A frame of a client, at least 16KiB."),
+        key(
+            "max_header_list",
+            Kind::Size,
+            "that of `limits.head`",
+            "A decoded head, counted with 32 bytes more for each field; beyond it 431.",
+        ),
+        key("send_buffer", Kind::Size, "64KiB", "Answer that waits for the client on one stream."),
+    ],
+};
+
 pub(crate) static FORWARDED: Table = Table {
     name: "listener forwarded",
     doc: "Forwarding fields.",
@@ -146,6 +171,12 @@ pub(crate) static ROUTE: Table = Table {
             "Names, or middlewares written in place; outermost first.",
         ),
         key("upstream", NAME, "", "Where requests go; needed unless a middleware answers."),
+        key(
+            "upstream_protocol",
+            Kind::OneOf(UPSTREAM_PROTOCOLS),
+            "that of the upstream",
+            "What is spoken to endpoints for this route.",
+        ),
         key("timeouts", Kind::Section(&ROUTE_TIMEOUTS), "", "Limits that replace those of the upstream."),
         key("retry", Kind::Section(&RETRY), "", "What is tried again."),
     ],
@@ -334,6 +365,14 @@ pub(crate) static UPSTREAM: Table = Table {
             "Begins each connection with a PROXY header that names the client; connections are then not kept.",
         ),
         key("tls", Kind::Section(&UPSTREAM_TLS), "", "TLS to `https://` endpoints."),
+        key(
+            "protocol",
+            Kind::OneOf(UPSTREAM_PROTOCOLS),
+            "auto",
+            "What is spoken to endpoints. `auto`: with TLS what they choose by ALPN, else HTTP/1.1; `http2`: over TLS; \
+             `h2c`: HTTP/2 without TLS.",
+        ),
+        key("http2", Kind::Section(&UPSTREAM_HTTP2), "", "HTTP/2 to endpoints."),
         key("dns", Kind::Section(&DNS), "", "How names are resolved."),
         key(
             "max_connections",
@@ -341,6 +380,30 @@ pub(crate) static UPSTREAM: Table = Table {
             "off",
             "Requests and streams in flight at a time, over all endpoints; beyond it 503.",
         ),
+    ],
+};
+
+pub(crate) static UPSTREAM_PROTOCOLS: &[&str] = &["auto", "http1", "http2", "h2c"];
+
+pub(crate) static UPSTREAM_HTTP2: Table = Table {
+    name: "upstream http2",
+    doc: "HTTP/2 to endpoints.",
+    keys: &[
+        key(
+            "max_concurrent_streams",
+            Kind::Number,
+            "100",
+            "Requests at a time on one connection, if the endpoint allows as many; further ones open further connections.",
+        ),
+        key("initial_window", Kind::Size, "256KiB", "Answer under way on one stream."),
+        key("connection_window", Kind::Size, "1MiB", "Answers under way on one connection."),
+        key(
+            "ping",
+            Kind::OrOff(&Kind::Duration),
+            "30s",
+            "How often a connection that carries requests is asked whether it lives.",
+        ),
+        key("ping_timeout", Kind::Duration, "10s", "How long that answer may take."),
     ],
 };
 

@@ -8,7 +8,8 @@ use ipnet::IpNet;
 
 use super::ctx::Ctx;
 use crate::config::{
-    Admin, AdminListen, FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, PathMatch, Protocol, Route,
+    Admin, AdminListen, FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, PathMatch, Protocol,
+    Route, Upstream, UpstreamName,
 };
 use crate::yaml::Place;
 
@@ -51,6 +52,25 @@ pub(super) fn admin(ctx: &Ctx<'_>, listeners: &[(Listener, Place)], admin: Optio
             let message = format!("listener `{}` and the admin endpoint are both on {address}", listener.name);
             let help = "give one of them another port; `admin: {listen: 127.0.0.1:PORT}` moves the admin endpoint";
             ctx.error_help(*place, "address_taken", message, help.to_owned());
+        }
+    }
+}
+
+/// A route that speaks to its upstream what some endpoint cannot.
+pub(super) fn protocols<'u>(
+    ctx: &Ctx<'_>,
+    routes: &[(Route, Place)],
+    upstream: impl Fn(&UpstreamName) -> Option<&'u Upstream>,
+) {
+    for (route, place) in routes {
+        let (Some(protocol), Some(upstream)) = (route.upstream_protocol, route.upstream.as_ref().and_then(&upstream))
+        else {
+            continue;
+        };
+        if let Some((problem, help)) =
+            super::upstream::misfit(protocol, &upstream.endpoints, upstream.proxy_protocol.is_some())
+        {
+            ctx.error_help(*place, "conflict", format!("route `{}`: {problem}", route.name), help.to_owned());
         }
     }
 }

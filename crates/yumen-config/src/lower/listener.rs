@@ -6,8 +6,8 @@ use super::ctx::Ctx;
 use super::section::Section;
 use super::{names, value};
 use crate::config::{
-    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, HostPattern, Limits, Listener, ListenerName,
-    ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion, UpstreamName,
+    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, HostPattern, Limits, Listener, ListenerHttp2,
+    ListenerName, ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion, UpstreamName,
 };
 use crate::keys;
 use crate::yaml::{Name, Node, Value};
@@ -53,6 +53,7 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
         tls,
         limits: section.sub("limits", &keys::LIMITS).map(|s| limits(&s)).unwrap_or_default(),
         timeouts: timeouts(section, protocol),
+        http2: http2(section),
         forwarded: section.sub("forwarded", &keys::FORWARDED).map(|s| forwarded(&s)).unwrap_or_default(),
         absolute_form: section.read("absolute_form", absolute).unwrap_or_default(),
         default_status: section.read("default_status", value::status).unwrap_or(404),
@@ -105,8 +106,8 @@ pub(super) fn proxy_version(ctx: &Ctx<'_>, node: &Node) -> Option<ProxyVersion> 
 fn protocol_fits(section: &Section<'_>, protocol: Protocol) {
     let refused: &[&str] = match protocol {
         Protocol::Http => &["upstream", "sni"],
-        Protocol::Tcp => &["sni", "forwarded", "absolute_form", "default_status"],
-        Protocol::TlsPassthrough => &["tls", "forwarded", "absolute_form", "default_status"],
+        Protocol::Tcp => &["sni", "forwarded", "http2", "absolute_form", "default_status"],
+        Protocol::TlsPassthrough => &["tls", "forwarded", "http2", "absolute_form", "default_status"],
     };
     for name in section.names().filter(|name| refused.contains(&&*name.text)) {
         let help = match &*name.text {
@@ -169,7 +170,7 @@ fn tls(section: &Section<'_>, protocol: Protocol) -> Option<Tls> {
         |ctx: &Ctx<'_>, node: &Node| value::one_of(ctx, node, &[("1.2", TlsVersion::V12), ("1.3", TlsVersion::V13)]);
     let alpn = match section.get("alpn") {
         Some(_) => section.list("alpn", |ctx, node| alpn(ctx, node, protocol)),
-        None if protocol == Protocol::Http => vec!["http/1.1".to_owned()],
+        None if protocol == Protocol::Http => vec!["h2".to_owned(), "http/1.1".to_owned()],
         None => Vec::new(),
     };
     Some(Tls { certificates, min_version: section.read("min_version", version).unwrap_or_default(), alpn })
@@ -178,9 +179,9 @@ fn tls(section: &Section<'_>, protocol: Protocol) -> Option<Tls> {
 fn alpn(ctx: &Ctx<'_>, node: &Node, protocol: Protocol) -> Option<String> {
     let text = ctx.text(node)?;
     // A client would be told yes and then not be understood.
-    if protocol == Protocol::Http && text != "http/1.1" {
+    if protocol == Protocol::Http && !matches!(&*text, "h2" | "http/1.1") {
         let message = format!("an http listener does not speak {}", value::found(node));
-        ctx.error_help(node.place, "bad_value", message, "`http/1.1` is possible here".to_owned());
+        ctx.error_help(node.place, "bad_value", message, "`h2` and `http/1.1` are possible here".to_owned());
         return None;
     }
     if text.is_empty() || text.len() > 255 {
@@ -225,6 +226,43 @@ fn timeouts(section: &Section<'_>, protocol: Protocol) -> ListenerTimeouts {
         write_idle: section.read("write_idle", value::duration).unwrap_or(default.write_idle),
         min_body_rate: section.limit("min_body_rate", Some(default.min_body_rate), value::rate).unwrap_or(0),
     }
+}
+
+fn http2(section: &Section<'_>) -> ListenerHttp2 {
+    let default = ListenerHttp2::default();
+    if let (Some((name, _)), true) = (section.entry("http2"), section.get("tls").is_some())
+        && section
+            .sub("http2", &keys::LISTENER_HTTP2)
+            .is_some_and(|s| s.read("cleartext", value::boolean) == Some(true))
+    {
+        let help = "with TLS the client chooses the version by `tls.alpn`; remove `cleartext`";
+        section.ctx.warn(name.place, "no_effect", "`http2.cleartext` has no effect with `tls`", help);
+    }
+    let Some(section) = section.sub("http2", &keys::LISTENER_HTTP2) else { return default };
+    let window = |ctx: &Ctx<'_>, node: &Node| within(ctx, node, ListenerHttp2::WINDOWS);
+    let frame = |ctx: &Ctx<'_>, node: &Node| within(ctx, node, ListenerHttp2::FRAME_SIZES);
+    ListenerHttp2 {
+        cleartext: section.read("cleartext", value::boolean).unwrap_or(default.cleartext),
+        max_concurrent_streams: section
+            .read("max_concurrent_streams", value::count)
+            .unwrap_or(default.max_concurrent_streams),
+        initial_window: section.read("initial_window", window).unwrap_or(default.initial_window),
+        connection_window: section.read("connection_window", window).unwrap_or(default.connection_window),
+        max_frame_size: section.read("max_frame_size", frame).unwrap_or(default.max_frame_size),
+        max_header_list: section.read("max_header_list", value::buffer),
+        send_buffer: section.read("send_buffer", value::buffer).unwrap_or(default.send_buffer),
+    }
+}
+
+/// A size within bounds that the protocol sets.
+pub(super) fn within(ctx: &Ctx<'_>, node: &Node, bounds: std::ops::RangeInclusive<u64>) -> Option<u32> {
+    let size = value::size(ctx, node)?;
+    let fits = u32::try_from(size).ok().filter(|_| bounds.contains(&size));
+    if fits.is_none() {
+        let message = format!("expected {} to {} bytes, found {size}", bounds.start(), bounds.end());
+        ctx.error(node.place, "bad_value", message);
+    }
+    fits
 }
 
 fn forwarded(section: &Section<'_>) -> Forwarded {

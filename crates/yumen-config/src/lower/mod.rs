@@ -86,11 +86,12 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
     names.middleware_names.warn_unused(ctx);
     upstreams.warn_unused(ctx);
 
-    let upstreams = upstream_nodes
+    let upstreams: BTreeMap<_, _> = upstream_nodes
         .iter()
         .filter_map(|(name, node)| upstream::upstream(&Section::open(ctx, node, &keys::UPSTREAM)?, &name.text))
         .map(|u| (u.name.clone(), Arc::new(u)))
         .collect();
+    check::protocols(ctx, &routes, |name| upstreams.get(name).map(Arc::as_ref));
     Config {
         listeners: by_name,
         routes: routes.into_iter().map(|(route, _)| Arc::new(route)).collect(),

@@ -44,7 +44,7 @@ pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Rou
         ctx.warn(key.place, "no_effect", format!("no request of route `{name}` gets to its upstream"), help);
     }
     if section.get("upstream").is_none() {
-        for (key, _) in ["timeouts", "retry"].into_iter().filter_map(|key| section.entry(key)) {
+        for (key, _) in ["timeouts", "retry", "upstream_protocol"].into_iter().filter_map(|key| section.entry(key)) {
             let help = "it is about the upstream of a route, and this one has none";
             ctx.warn(key.place, "no_effect", format!("`{}` has no effect on route `{name}`", key.text), help);
         }
@@ -58,6 +58,7 @@ pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Rou
         matcher: section.sub("match", &keys::MATCH).map(|s| matcher(&s)).unwrap_or_default(),
         middlewares,
         upstream: upstream.map(UpstreamName::from),
+        upstream_protocol: section.read("upstream_protocol", super::upstream::protocol),
         timeouts: section.sub("timeouts", &keys::ROUTE_TIMEOUTS).map(|s| timeouts(&s)).unwrap_or_default(),
         retry: section.sub("retry", &keys::RETRY).map(|s| retry(&s)).unwrap_or_default(),
     }

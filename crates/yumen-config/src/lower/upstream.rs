@@ -6,8 +6,8 @@ use super::ctx::Ctx;
 use super::section::Section;
 use super::{listener, value};
 use crate::config::{
-    Balance, Certificate, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamName, UpstreamTimeouts,
-    UpstreamTls,
+    Balance, Certificate, Dns, Endpoint, Health, HealthCheck, ListenerHttp2, Pool, Upstream, UpstreamHttp2,
+    UpstreamName, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
 };
 use crate::keys;
 use crate::yaml::{Node, Value};
@@ -38,6 +38,13 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
         let help = "write the endpoints as `https://HOST:PORT`, or remove `tls`".to_owned();
         section.ctx.error_help(name.place, "no_effect", "`tls` has no effect: no endpoint uses TLS", help);
     }
+    let proxy_protocol = section.limit("proxy_protocol", None, listener::proxy_version);
+    let protocol = section.read("protocol", protocol).unwrap_or_default();
+    if let (Some((name, _)), Some(endpoints)) = (section.entry("protocol"), &endpoints)
+        && let Some((problem, help)) = misfit(protocol, endpoints, proxy_protocol.is_some())
+    {
+        section.ctx.error_help(name.place, "conflict", problem, help.to_owned());
+    }
     if let (Some((name, _)), None) = (section.entry("panic_threshold"), section.get("health")) {
         let help = "add `health`; without checks every endpoint counts as healthy";
         section.ctx.warn(name.place, "no_effect", "`panic_threshold` has no effect without `health`", help);
@@ -48,7 +55,6 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
         let help = "remove `dns`; it is about the names of endpoints";
         section.ctx.warn(name.place, "no_effect", "`dns` has no effect: every endpoint is an address", help);
     }
-    let proxy_protocol = section.limit("proxy_protocol", None, listener::proxy_version);
     Some(Upstream {
         name: UpstreamName::from(name),
         balance: section.read("balance", balance).unwrap_or_default(),
@@ -58,11 +64,52 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
         proxy_protocol,
         timeouts: section.sub("timeouts", &keys::UPSTREAM_TIMEOUTS).map(|s| timeouts(&s)).unwrap_or_default(),
         tls: section.sub("tls", &keys::UPSTREAM_TLS).map(|s| tls(&s)).unwrap_or_default(),
+        protocol,
+        http2: section.sub("http2", &keys::UPSTREAM_HTTP2).map(|s| http2(&s)).unwrap_or_default(),
         dns: section.sub("dns", &keys::DNS).map(|s| dns(&s)).unwrap_or_default(),
         max_connections: section.limit("max_connections", None, value::count),
         // Last, so that a wrong endpoint does not hide the other complaints.
         endpoints: endpoints?,
     })
+}
+
+pub(super) fn protocol(ctx: &Ctx<'_>, node: &Node) -> Option<UpstreamProtocol> {
+    value::one_of(ctx, node, &UpstreamProtocol::ALL.map(|p| (p.as_str(), p)))
+}
+
+/// Why a protocol cannot be spoken to all of these endpoints, and what to do.
+/// `introduces` says that connections begin with a PROXY header.
+pub(super) fn misfit(
+    protocol: UpstreamProtocol,
+    endpoints: &[Endpoint],
+    introduces: bool,
+) -> Option<(String, &'static str)> {
+    let (with, help) = match protocol {
+        UpstreamProtocol::Http2 => (false, "write them as `https://HOST:PORT`, or use `h2c`"),
+        UpstreamProtocol::H2c => (true, "write them as `http://HOST:PORT`, or use `http2`"),
+        UpstreamProtocol::Auto | UpstreamProtocol::Http1 => return None,
+    };
+    if introduces {
+        let problem = format!("`{}` does not go with `proxy_protocol`", protocol.as_str());
+        return Some((problem, "a connection of HTTP/2 carries requests of many clients, and the header names one"));
+    }
+    let one = endpoints.iter().find(|endpoint| endpoint.tls == with)?;
+    let has = if with { "TLS" } else { "no TLS" };
+    Some((format!("`{}` is not for endpoint `{}`, which has {has}", protocol.as_str(), one.text), help))
+}
+
+fn http2(section: &Section<'_>) -> UpstreamHttp2 {
+    let default = UpstreamHttp2::default();
+    let window = |ctx: &Ctx<'_>, node: &Node| listener::within(ctx, node, ListenerHttp2::WINDOWS);
+    UpstreamHttp2 {
+        max_concurrent_streams: section
+            .read("max_concurrent_streams", value::count)
+            .unwrap_or(default.max_concurrent_streams),
+        initial_window: section.read("initial_window", window).unwrap_or(default.initial_window),
+        connection_window: section.read("connection_window", window).unwrap_or(default.connection_window),
+        ping: section.limit("ping", default.ping, value::duration),
+        ping_timeout: section.read("ping_timeout", value::duration).unwrap_or(default.ping_timeout),
+    }
 }
 
 fn twice(ctx: &Ctx<'_>, node: &Node, endpoints: &[Endpoint]) {

@@ -140,12 +140,31 @@ fn verifier(
 /// # Errors
 /// [`TlsError::Endpoint`] with cause and remedy, or [`TlsError::Io`].
 pub async fn connect(tls: &ClientTls, host: &str, tcp: TcpStream) -> Result<(Transport, TlsFacts), TlsError> {
+    connect_offering(tls, host, tcp, &[]).await
+}
+
+/// As [`connect`], offering other protocols by ALPN than the options say, best first; none means those of the options.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_offering(
+    tls: &ClientTls,
+    host: &str,
+    tcp: TcpStream,
+    alpn: &[&str],
+) -> Result<(Transport, TlsFacts), TlsError> {
     let name = tls.server_name.as_deref().unwrap_or(host);
     let fail = |cause: String| TlsError::Endpoint { name: name.to_owned(), cause };
     let server_name = ServerName::try_from(name.to_owned())
         .map_err(|_| fail("this is neither a DNS name nor an IP address; set `tls.sni`".to_owned()))?;
     let connector = TlsConnector::from(Arc::clone(&tls.config));
-    let connected = connector.connect_with(server_name, tcp, |c| c.set_buffer_limit(Some(BUFFER_LIMIT))).await;
+    let connected = if alpn.is_empty() {
+        connector.connect_with(server_name, tcp, |c| c.set_buffer_limit(Some(BUFFER_LIMIT))).await
+    } else {
+        let offer = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        let connector = connector.with_alpn(offer);
+        connector.connect_with(server_name, tcp, |c| c.set_buffer_limit(Some(BUFFER_LIMIT))).await
+    };
     let stream = connected.map_err(|e| match rustls_cause(&e) {
         Some(cause) => fail(explain(cause)),
         None => TlsError::Io(e),

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use yumen_config::config::AbsoluteForm;
 use yumen_core::{Error, Exchange, Interim, Next, Request, Response, Side, Stage, Version};
-use yumen_http1::TargetForm;
+use yumen_http1::{TargetForm, tokens};
 use yumen_net::rt::{self, Deadline};
 use yumen_telemetry::{reasons, trace};
 
@@ -67,7 +67,8 @@ pub(crate) async fn answer(
 }
 
 fn is_client_lost(error: &Error) -> bool {
-    error.side() == Side::Client && [reasons::CLIENT_GONE, reasons::CLIENT_RESET].contains(&error.reason())
+    error.side() == Side::Client
+        && [reasons::CLIENT_GONE, reasons::CLIENT_RESET, reasons::CLIENT_CANCELLED].contains(&error.reason())
 }
 
 /// Notes what was asked, and makes the request one of ours: hop-by-hop fields off, forwarding fields on.
@@ -87,6 +88,11 @@ fn begin(
     if request.version == Version::Http10 {
         // A client of HTTP/1.0 cannot mean it (RFC 9110 section 10.1.1), and the endpoint must not wait for it.
         request.fields.remove("expect");
+    }
+    // HTTP/1.1 has to name TE in Connection, later versions have no other way to use it.
+    if connection_options || request.version > Version::Http11 {
+        let takes = |value: &[u8]| tokens(value).any(|option| option.eq_ignore_ascii_case(b"trailers"));
+        request.takes_trailers = request.fields.all("te").any(takes);
     }
     let offer = if request.upgrade { headers::upgrade_offer(&request.fields) } else { Vec::new() };
     // No proxy writes the twins of claims: even behind a trusted one they are what the client sent.

@@ -6,7 +6,9 @@
 //!   [`Client`](exchange::Client) that tells when nobody waits any more; it gives back the response to write, or nothing
 //!   when there is nobody to write it to. It strips what concerns one connection only, adds what the next hop should know,
 //!   finds the route and runs its chain.
-//! * `h1` is a connection of HTTP/1.1: one exchange after the other on a link. Its `turn` is the example to follow.
+//! * `h1` is a connection of HTTP/1.1: one exchange after the other on a link, run by its `turn`.
+//! * `h2` is a connection of HTTP/2: each exchange is a task of its own, run by its `stream`.
+//! * [`head`] reads heads that came as pseudo fields, for HTTP/2 and whatever comes after it.
 //! * [`intake`] watches over the content of a request: its amount, its rate, whether it ended.
 //! * [`respond`] is the only place where an error becomes a status.
 //!
@@ -16,6 +18,8 @@
 
 pub(crate) mod exchange;
 mod h1;
+mod h2;
+mod head;
 mod intake;
 mod respond;
 mod headers;
@@ -32,7 +36,8 @@ use yumen_net::transport::Transport;
 use crate::snapshot::Listener;
 use crate::view::Worker;
 
-/// Serves a connection until either side is done with it.
+/// Serves a connection until either side is done with it. The version is what ALPN chose; without TLS it is HTTP/1.1 unless
+/// the listener takes HTTP/2 in clear and the client begins with its preface.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     conn: Rc<Conn>,
@@ -40,7 +45,16 @@ pub(crate) async fn serve(
     listener: Arc<Listener>,
     drain: DrainWatch,
 ) {
-    h1::serve(worker, conn, transport, listener, drain).await;
+    let is_h2 = match &conn.tls {
+        Some(tls) => tls.alpn.as_deref() == Some(h2::ALPN),
+        None => listener.config.http2.cleartext && Box::pin(h2::is_preface(&transport, &listener)).await,
+    };
+    if is_h2 {
+        // Boxed: a connection of HTTP/1.1 should not carry the room of one of HTTP/2.
+        Box::pin(h2::serve(worker, conn, transport, listener, drain)).await;
+    } else {
+        h1::serve(worker, conn, transport, listener, drain).await;
+    }
 }
 
 /// Follows a reload: `listener` is the current one afterwards. A listener that is gone serves the connections it had to their end.

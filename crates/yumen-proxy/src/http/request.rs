@@ -9,6 +9,8 @@ use crate::wire::span;
 pub(super) struct Received {
     pub(super) request: Request,
     pub(super) framing: Framing,
+    /// How much content there is, when the head says so.
+    pub(super) length: Option<u64>,
     pub(super) keep_alive: bool,
     pub(super) form: TargetForm,
     /// Whether some field is named `Connection`.
@@ -36,6 +38,11 @@ impl Received {
         Box::new(Self {
             request,
             framing: head.framing,
+            length: match head.framing {
+                Framing::None => Some(0),
+                Framing::Length(length) => Some(length),
+                Framing::Chunked | Framing::UntilClose => None,
+            },
             keep_alive: head.keep_alive,
             form: head.target_form,
             connection_options: head.connection_options,

@@ -38,6 +38,7 @@ impl Route {
             head: own.head.or(timeouts.head),
             idle: own.idle.or(timeouts.idle),
             request: own.request.or(timeouts.request),
+            protocol: config.upstream_protocol.or(upstream.as_ref().map(|u| u.config.protocol)).unwrap_or_default(),
         };
         let conditions = Conditions::build(&config.matcher)?;
         let (name, config) = (config.name.arc(), Arc::clone(config));

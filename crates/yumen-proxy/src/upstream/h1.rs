@@ -356,7 +356,7 @@ fn encode_head(out: &mut Vec<u8>, request: &Request, length: Option<u64>) {
 
 /// When a call began and how long its phases may last.
 impl Phase {
-    fn head_by(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn head_by(&self, now: Instant) -> Option<Instant> {
         self.head.map(|d| now + d)
     }
 

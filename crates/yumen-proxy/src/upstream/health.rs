@@ -11,14 +11,14 @@ use std::time::Duration;
 use rand::Rng;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use yumen_config::config::{Health, HealthCheck};
+use yumen_config::config::{Health, HealthCheck, UpstreamProtocol};
 use yumen_http1::{self as http1, Parsed, ResponseHead};
 use yumen_net::dial::{self, DialOptions};
 use yumen_net::rt;
 use yumen_net::tls;
 use yumen_net::transport::Transport;
 
-use super::{Endpoint, Upstream, introduce};
+use super::{Endpoint, Upstream, h2, introduce};
 use crate::wire::{Link, Outgoing};
 
 /// Consecutive verdicts about one endpoint.
@@ -47,8 +47,10 @@ async fn run(upstream: Weak<Upstream>, health: Health) {
             let (endpoint, health, tls, tell) =
                 (Arc::clone(endpoint), health.clone(), strong.tls.clone(), tell.clone());
             let hello = introduce::own(strong.config.proxy_protocol);
+            let protocol = strong.config.protocol;
             drop(rt::spawn(async move {
-                let good = rt::timeout(health.timeout, check(&endpoint, &health, tls.as_deref(), &hello)).await;
+                let good =
+                    rt::timeout(health.timeout, check(&endpoint, (&health, protocol), tls.as_deref(), &hello)).await;
                 let verdict = good.unwrap_or_else(|_| Err(io::Error::other("no answer in time")));
                 // Nobody listens any more when the gateway stops.
                 drop(tell.send((endpoint, verdict)));
@@ -93,17 +95,31 @@ fn jittered(interval: Duration, percent: u8) -> Duration {
     interval.mul_f64(rand::rng().random_range(1.0 - spread..=1.0 + spread))
 }
 
-async fn check(endpoint: &Endpoint, health: &Health, client: Option<&tls::ClientTls>, hello: &[u8]) -> io::Result<()> {
+async fn check(
+    endpoint: &Endpoint,
+    (health, protocol): (&Health, UpstreamProtocol),
+    client: Option<&tls::ClientTls>,
+    hello: &[u8],
+) -> io::Result<()> {
     let options = DialOptions { timeout: health.timeout, ..DialOptions::default() };
     let mut stream = dial::connect(endpoint.addr, &options).await.map_err(io::Error::other)?;
     stream.write_all(hello).await?;
     let HealthCheck::Http { path, expect, host } = &health.check else { return Ok(()) };
     let transport = match (client, &endpoint.tls_name) {
-        (Some(client), Some(name)) => tls::connect(client, name, stream).await.map_err(io::Error::other)?.0,
+        (Some(client), Some(name)) => {
+            let alpn: &[&str] = if protocol == UpstreamProtocol::Http2 { &["h2"] } else { &[] };
+            tls::connect_offering(client, name, stream, alpn).await.map_err(io::Error::other)?.0
+        }
         _ => Transport::plain(stream),
     };
     let host = host.as_deref().unwrap_or(&endpoint.authority);
-    let status = ask(&mut Link::new(transport), path, host).await?;
+    // What an endpoint would choose is not asked for a check: one that chooses speaks HTTP/1.1 too.
+    let status = match protocol {
+        UpstreamProtocol::Http2 | UpstreamProtocol::H2c => {
+            h2::ask(transport, path, host, endpoint.tls_name.is_some()).await?
+        }
+        UpstreamProtocol::Auto | UpstreamProtocol::Http1 => ask(&mut Link::new(transport), path, host).await?,
+    };
     if expect.iter().any(|(from, to)| (*from..=*to).contains(&status)) {
         return Ok(());
     }

@@ -7,6 +7,7 @@ mod send;
 mod introduce;
 mod health;
 mod h1;
+mod h2;
 mod pool;
 pub(crate) mod resolve;
 mod balance;
@@ -14,6 +15,7 @@ mod endpoint;
 
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use arc_swap::ArcSwap;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rustc_hash::FxHashMap;
-use yumen_config::config;
+use yumen_config::config::{self, UpstreamProtocol};
 use yumen_core::{Fields, Met};
 use yumen_http1 as http1;
 use yumen_net::tls::ClientTls;
@@ -34,6 +36,7 @@ pub(crate) use introduce::{Beside, introduce};
 pub(crate) use send::{Send, dial, full, nobody};
 
 use balance::Turn;
+use h2::Channels;
 use pool::Pool;
 
 /// How long the phases of one call may last; `None` is for ever.
@@ -43,6 +46,7 @@ pub(crate) struct Phase {
     pub(crate) head: Option<Duration>,
     pub(crate) idle: Option<Duration>,
     pub(crate) request: Option<Duration>,
+    pub(crate) protocol: UpstreamProtocol,
 }
 
 /// A named group of endpoints.
@@ -158,6 +162,7 @@ impl Met for Upstream {
 pub(crate) struct Local {
     pub(crate) index: usize,
     pub(crate) pool: RefCell<Pool>,
+    pub(crate) channels: Rc<Channels>,
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) answer_limits: http1::Limits,
     /// By the address of the upstream's name, which stays taken while it is known here.
@@ -183,6 +188,7 @@ impl Local {
         Self {
             index,
             pool: RefCell::new(Pool::new(index)),
+            channels: Rc::default(),
             scratch: RefCell::new(Scratch {
                 input: vec![0; SCRATCH],
                 request: http1::RequestHead::default(),
@@ -225,7 +231,9 @@ impl Local {
 
     /// Housekeeping, once a second.
     pub(crate) fn sweep(&self) {
-        self.pool.borrow_mut().sweep(yumen_net::rt::now());
+        let now = yumen_net::rt::now();
+        self.pool.borrow_mut().sweep(now);
+        self.channels.sweep(now);
         self.turns.borrow_mut().retain(|_, (name, _)| name.strong_count() > 0);
     }
 }

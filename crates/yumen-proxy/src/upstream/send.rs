@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
-use yumen_core::{Answer, Body, Error, Exchange, Request, Response, Retry, Side, Stage, Terminal};
+use yumen_config::config::UpstreamProtocol;
+use yumen_core::{Answer, Body, Error, Exchange, Request, Response, Retry, Side, Stage, Terminal, Version};
 use yumen_http1::tokens;
 use yumen_net::dial::{self, DialError, DialErrorKind, DialOptions};
 use yumen_net::rt;
@@ -13,6 +14,7 @@ use yumen_net::transport::Transport;
 use yumen_telemetry::reasons;
 
 use super::h1::Call;
+use super::h2::{self, Channel, Dialling, Place, Turn};
 use super::{Beside, Endpoint, Local, Phase, Upstream, introduce};
 use crate::wire::Link;
 
@@ -90,24 +92,33 @@ impl Send<'_> {
     ) -> Result<Response, (Error, bool)> {
         let index = self.local.index;
         let begun = rt::now();
-        let pooled = if fresh { None } else { self.local.pool.borrow_mut().take(endpoint, begun) };
-        let reused = pooled.is_some();
-        let (connection, begun) = match pooled {
-            Some(idle) => {
-                self.upstream.metrics.reused.add(index, 1);
-                ((idle.link, idle.served), begun)
+        let (connection, reused, begun) = match self.speaks(endpoint, request) {
+            Speaks::Http1 => {
+                let pooled = if fresh { None } else { self.local.pool.borrow_mut().take(endpoint, begun) };
+                match pooled {
+                    Some(idle) => ((idle.link, idle.served), true, begun),
+                    None => {
+                        // Boxed: a connection is made rarely, and the room for making one should not burden every exchange.
+                        let beside = Beside { sni: None, request_id: exchange.request_id.as_deref() };
+                        let hello = introduce(self.upstream, &exchange.conn, beside);
+                        let dialled = Box::pin(dial(self.upstream, endpoint, &self.phase, index, &hello));
+                        let transport = dialled.await.map_err(|e| (e, false))?;
+                        let connected = rt::now();
+                        exchange.timings.connect = Some(connected.saturating_duration_since(begun));
+                        ((Link::new(transport), 0), false, connected)
+                    }
+                }
             }
-            None => {
-                // Boxed: a connection is made rarely, and the room for making one should not burden every exchange.
-                let beside = Beside { sni: None, request_id: exchange.request_id.as_deref() };
-                let hello = introduce(self.upstream, &exchange.conn, beside);
-                let dialled = Box::pin(dial(self.upstream, endpoint, &self.phase, index, &hello));
-                let transport = dialled.await.map_err(|e| (e, false))?;
-                let connected = rt::now();
-                exchange.timings.connect = Some(connected.saturating_duration_since(begun));
-                ((Link::new(transport), 0), connected)
-            }
+            // Boxed, since most exchanges do without.
+            speaks => match Box::pin(self.over_http2(exchange, request, endpoint, (speaks, fresh))).await? {
+                Way::Answered(response) => return Ok(response),
+                Way::Http1(link, served) => ((link, served), served > 0, rt::now()),
+            },
         };
+        if reused {
+            self.upstream.metrics.reused.add(index, 1);
+        }
+        self.upstream.metrics.versions.inc(index, Version::Http11);
         endpoint.metrics.requests.add(index, 1);
         let mut call = Call::new(self.local, endpoint, connection, request, (self.phase, begun));
         let head = call.head(exchange, &request.method).await.map_err(|e| (e, reused))?;
@@ -118,6 +129,109 @@ impl Send<'_> {
         }
         Ok(call.into_response(head))
     }
+
+    /// What may be spoken to an endpoint for a request.
+    fn speaks(&self, endpoint: &Endpoint, request: &Request) -> Speaks {
+        match self.phase.protocol {
+            UpstreamProtocol::Http1 => Speaks::Http1,
+            UpstreamProtocol::H2c | UpstreamProtocol::Http2 => Speaks::Http2,
+            // To another protocol one changes from HTTP/1.1 only (RFC 9113 section 8.6).
+            // A connection that names its client is for that client alone.
+            UpstreamProtocol::Auto if self.upstream.config.proxy_protocol.is_some() => Speaks::Http1,
+            UpstreamProtocol::Auto if endpoint.tls_name.is_none() || request.upgrade => Speaks::Http1,
+            UpstreamProtocol::Auto => Speaks::Either,
+        }
+    }
+
+    /// One attempt over HTTP/2, or a connection on which the endpoint chose HTTP/1.1.
+    async fn over_http2(
+        &self,
+        exchange: &mut Exchange,
+        request: &mut Request,
+        endpoint: &Arc<Endpoint>,
+        (speaks, fresh): (Speaks, bool),
+    ) -> Result<Way, (Error, bool)> {
+        let (index, begun) = (self.local.index, rt::now());
+        let channels = &self.local.channels;
+        if speaks == Speaks::Either && !fresh {
+            // A place on a connection that is there is worth more than a connection of HTTP/1.1 that is there.
+            let rests = self.local.pool.borrow().len(endpoint) > 0;
+            let pooled = if rests { self.local.pool.borrow_mut().take(endpoint, begun) } else { None };
+            if let Some(idle) = pooled {
+                return Ok(Way::Http1(idle.link, idle.served));
+            }
+        }
+        let place = match channels.turn(endpoint, self.upstream.config.http2.max_concurrent_streams).await {
+            Turn::Place(place) => place,
+            Turn::Dial(dialling) => match self.make(endpoint, dialling, speaks).await.map_err(|e| (e, false))? {
+                Made::Place(place) => {
+                    exchange.timings.connect = Some(rt::now().saturating_duration_since(begun));
+                    place
+                }
+                Made::Http1(link) => {
+                    exchange.timings.connect = Some(rt::now().saturating_duration_since(begun));
+                    return Ok(Way::Http1(link, 0));
+                }
+            },
+        };
+        let reused = place.is_reused();
+        if reused {
+            self.upstream.metrics.reused.add(index, 1);
+        }
+        self.upstream.metrics.versions.inc(index, Version::Http2);
+        endpoint.metrics.requests.add(index, 1);
+        let sent = h2::send((self.local, endpoint), place, exchange, request, (self.phase, rt::now())).await;
+        sent.map(Way::Answered).map_err(|error| (error, reused))
+    }
+
+    /// Makes a connection for HTTP/2, if that is what the endpoint chooses.
+    async fn make(&self, endpoint: &Arc<Endpoint>, dialling: Dialling, speaks: Speaks) -> Result<Made, Error> {
+        let (index, upstream) = (self.local.index, self.upstream);
+        let alpn: &[&str] = if speaks == Speaks::Either { &["h2", "http/1.1"] } else { &["h2"] };
+        let (transport, chosen) = dial_offering(upstream, endpoint, (&self.phase, index), (&[], alpn)).await?;
+        let is_tls = endpoint.tls_name.is_some();
+        if is_tls && chosen.as_deref() != Some("h2") {
+            if speaks == Speaks::Either {
+                dialling.made_http1();
+                return Ok(Made::Http1(Link::new(transport)));
+            }
+            return Err(Error::new(Side::Upstream, Stage::Connect, reasons::H2_TO_ENDPOINT_FAILED)
+                .detail(format!("{} chose another protocol by ALPN", endpoint.name)));
+        }
+        let failed = |detail: String| {
+            let error = Error::new(Side::Upstream, Stage::Connect, reasons::H2_TO_ENDPOINT_FAILED);
+            error.retry(Retry::Unsent).detail(format!("{}: {detail}", endpoint.name))
+        };
+        let started =
+            Channel::start(transport, &upstream.config.http2, endpoint.pool.max_requests, (&upstream.metrics, index));
+        let channel = match rt::timeout(self.phase.connect, started).await {
+            Ok(started) => started.map_err(|error| failed(error.to_string()))?,
+            Err(_) => return Err(failed("it took nothing in time".to_owned())),
+        };
+        dialling.made(channel).map(Made::Place).ok_or_else(|| failed("it takes no request".to_owned()))
+    }
+}
+
+/// What may be spoken to an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    Http1,
+    Http2,
+    /// What it chooses.
+    Either,
+}
+
+/// What came of an attempt over HTTP/2.
+enum Way {
+    Answered(Response),
+    /// The endpoint speaks HTTP/1.1, on this connection which has carried so many exchanges.
+    Http1(Link, u32),
+}
+
+/// A connection that was made.
+enum Made {
+    Place(Place),
+    Http1(Link),
 }
 
 /// Whether an endpoint changed to nothing but what the client offered (RFC 9110 section 7.8).
@@ -135,6 +249,16 @@ pub(crate) async fn dial(
     index: usize,
     hello: &[u8],
 ) -> Result<Transport, Error> {
+    Ok(dial_offering(upstream, endpoint, (phase, index), (hello, &[])).await?.0)
+}
+
+/// As [`dial`], offering protocols by ALPN where there is TLS; what was chosen comes with the connection.
+async fn dial_offering(
+    upstream: &Upstream,
+    endpoint: &Endpoint,
+    (phase, index): (&Phase, usize),
+    (hello, alpn): (&[u8], &[&str]),
+) -> Result<(Transport, Option<Box<str>>), Error> {
     upstream.metrics.connects.add(index, 1);
     let connected = async {
         let options = DialOptions { timeout: phase.connect, ..DialOptions::default() };
@@ -145,10 +269,10 @@ pub(crate) async fn dial(
             stream.write_all(hello).await.map_err(failed)?;
         }
         let (Some(tls), Some(name)) = (&upstream.tls, &endpoint.tls_name) else {
-            return Ok(Transport::plain(stream));
+            return Ok((Transport::plain(stream), None));
         };
-        match rt::timeout(phase.connect, tls::connect(tls, name, stream)).await {
-            Ok(Ok((transport, _))) => Ok(transport),
+        match rt::timeout(phase.connect, tls::connect_offering(tls, name, stream, alpn)).await {
+            Ok(Ok((transport, facts))) => Ok((transport, facts.alpn)),
             Ok(Err(e)) => Err(connect_error(endpoint, reasons::TLS_TO_ENDPOINT_FAILED).source(e)),
             Err(_) => Err(connect_error(endpoint, reasons::CONNECT_TIMEOUT).detail(format!("{}: TLS", endpoint.name))),
         }

@@ -2,6 +2,7 @@
 //! `docs/guide/reasons.md` is written from here.
 
 mod http1;
+mod http2;
 mod proxy;
 
 use yumen_core::{Reason, Side, Stage};
@@ -48,12 +49,13 @@ use declare;
 /// The codes as constants.
 pub mod reasons {
     pub use super::http1::*;
+    pub use super::http2::*;
     pub use super::proxy::*;
 }
 
 /// Every code, grouped by what it is about.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
-    proxy::TABLE.iter().chain(http1::TABLE)
+    proxy::TABLE.iter().chain(http1::TABLE).chain(http2::TABLE)
 }
 
 /// The entry of a code.

@@ -3,6 +3,7 @@
 
 mod gateway;
 mod guide;
+mod h2;
 
 mod authority;
 mod ends;

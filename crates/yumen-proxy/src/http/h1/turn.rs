@@ -66,13 +66,13 @@ pub(super) async fn run(
     (last, mut cut): (bool, Cut<'_>),
 ) -> Option<Instant> {
     let mut exchange = Exchange::new(Rc::clone(conn), rt::now(), worker.observer());
-    let Received { mut request, framing, keep_alive, form, connection_options } = received;
+    let Received { mut request, framing, length, keep_alive, form, connection_options } = received;
     let version = request.version;
     request.scheme = if conn.tls.is_some() { Scheme::Https } else { Scheme::Http };
     let interim = (version == Version::Http11).then(|| Rc::clone(link) as Rc<dyn Interim>);
-    let asked = Asked { form, connection_options, length: framing_len(framing), interim };
+    let asked = Asked { form, connection_options, length, interim };
     let awaits_continue = request.expects_continue;
-    let progress = Progress::new(framing_len(framing) != Some(0));
+    let progress = Progress::new(length != Some(0));
     attach(&mut request, framing, link, &progress, listener);
     let mut waiting = Waiting { link, progress: &progress, cut: &mut cut };
     let answered = exchange::answer((worker, listener), &mut exchange, request, asked, &mut waiting).await;
@@ -89,8 +89,7 @@ pub(super) async fn run(
     // Content that was waited for with 100-continue and never came may still come: where the next request begins is
     // then unknown.
     // So is it when the endpoint answered in the middle of it: it need not take the rest.
-    let unknowable =
-        unread && (awaits_continue || progress.is_begun() || framing_len(framing).is_none_or(|n| n > DRAIN_LIMIT));
+    let unknowable = unread && (awaits_continue || progress.is_begun() || length.is_none_or(|n| n > DRAIN_LIMIT));
     let over = {
         let link = link.borrow();
         link.ended && link.ahead.is_empty()
@@ -162,14 +161,6 @@ async fn deliver(
         written => written,
     })
     .await
-}
-
-fn framing_len(framing: Framing) -> Option<u64> {
-    match framing {
-        Framing::None => Some(0),
-        Framing::Length(length) => Some(length),
-        Framing::Chunked | Framing::UntilClose => None,
-    }
 }
 
 fn attach(request: &mut Request, framing: Framing, link: &Shared, progress: &Progress, listener: &Listener) {

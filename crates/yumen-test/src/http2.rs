@@ -1,0 +1,239 @@
+//! The client's end of an HTTP/2 connection, frame by frame. Fields are literals that are never indexed (RFC 7541 section
+//! 6.2.2), so that a test can say exactly what goes on the wire, however wrong.
+
+use std::net::SocketAddr;
+
+use crate::peer::{End, Peer};
+
+/// What a client sends first (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A frame that came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its type.
+    pub kind: u8,
+    /// Its flags.
+    pub flags: u8,
+    /// Its stream.
+    pub stream: u32,
+    /// What is in it.
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// The error code of RST_STREAM and GOAWAY.
+    #[must_use]
+    pub fn code(&self) -> Option<u32> {
+        let at = match self.kind {
+            3 => 0,
+            7 => 4,
+            _ => return None,
+        };
+        let code = self.payload.get(at..at + 4)?;
+        Some(code.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)))
+    }
+}
+
+/// The bytes of a frame.
+#[must_use]
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut out = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    out.extend([kind, flags]);
+    out.extend(stream.to_be_bytes());
+    out.extend(payload);
+    out
+}
+
+/// A header block of literals.
+#[must_use]
+pub fn block<N: AsRef<[u8]>, V: AsRef<[u8]>>(fields: &[(N, V)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, value) in fields {
+        out.push(0);
+        text(&mut out, name.as_ref());
+        text(&mut out, value.as_ref());
+    }
+    out
+}
+
+/// A string without Huffman's code; its length as RFC 7541 section 5.1 writes it.
+fn text(out: &mut Vec<u8>, text: &[u8]) {
+    let mut length = text.len();
+    if length < 127 {
+        out.push(length as u8);
+    } else {
+        out.push(127);
+        length -= 127;
+        while length >= 128 {
+            out.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        out.push(length as u8);
+    }
+    out.extend(text);
+}
+
+/// The status of a header block, which comes first in it.
+#[must_use]
+pub fn status(block: &[u8]) -> Option<u16> {
+    let mut rest = block;
+    // Changes of the table's size stand before everything.
+    while let [first, tail @ ..] = rest
+        && first & 0xe0 == 0x20
+    {
+        rest = tail;
+    }
+    const INDEXED: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
+    match rest {
+        [first @ 0x88..=0x8e, ..] => Some(INDEXED[usize::from(first - 0x88)]),
+        [_, length, text @ ..] => {
+            let coded = text.get(..usize::from(length & 0x7f))?;
+            let digits = if length & 0x80 == 0 { coded.to_vec() } else { huffman_digits(coded) };
+            std::str::from_utf8(&digits).ok()?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+/// Digits in Huffman's code (RFC 7541 appendix B): the first three take five bits, the others six.
+fn huffman_digits(coded: &[u8]) -> Vec<u8> {
+    let bits: Vec<u8> = coded.iter().flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1)).collect();
+    let mut digits = Vec::new();
+    let mut at = 0;
+    while let Some(five) = bits.get(at..at + 5) {
+        let code = five.iter().fold(0, |sum, bit| sum << 1 | bit);
+        if code <= 2 {
+            digits.push(b'0' + code);
+            at += 5;
+            continue;
+        }
+        let Some(sixth) = bits.get(at + 5) else { break };
+        let code = code << 1 | sixth;
+        if !(0x19..=0x1f).contains(&code) {
+            break;
+        }
+        digits.push(b'3' + code - 0x19);
+        at += 6;
+    }
+    digits
+}
+
+/// The client's end of a connection.
+pub struct Http2 {
+    /// The bytes beneath.
+    pub peer: Peer,
+}
+
+impl Http2 {
+    /// Connects and says nothing yet.
+    #[must_use]
+    pub fn connect(to: SocketAddr) -> Self {
+        Self { peer: Peer::connect(to) }
+    }
+
+    /// Connects and begins: preface, SETTINGS that forbid a table of fields, and their mutual acknowledgement.
+    ///
+    /// # Panics
+    /// When the other side does not begin as it should.
+    #[must_use]
+    pub fn open(to: SocketAddr) -> Self {
+        Self::open_with(to, &[])
+    }
+
+    /// As [`Http2::open`] with further settings, each six bytes.
+    ///
+    /// # Panics
+    /// As [`Http2::open`].
+    #[must_use]
+    pub fn open_with(to: SocketAddr, settings: &[u8]) -> Self {
+        let mut client = Self::connect(to);
+        let all = [&[0, 1, 0, 0, 0, 0], settings].concat();
+        client.send(&[PREFACE, &frame(4, 0, 0, &all)].concat());
+        let mut acknowledged = (false, false);
+        while acknowledged != (true, true) {
+            match client.read() {
+                Ok(Frame { kind: 4, flags: 0, .. }) => {
+                    client.send(&frame(4, 1, 0, b""));
+                    acknowledged.0 = true;
+                }
+                Ok(Frame { kind: 4, .. }) => acknowledged.1 = true,
+                Ok(Frame { kind: 8, .. }) => {}
+                other => panic!("the beginning of a connection is no {other:?}"),
+            }
+        }
+        client
+    }
+
+    /// Writes bytes. That the other side takes no more is found out by reading.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.peer.send(bytes).ok();
+    }
+
+    /// The next frame, or how the stream ended.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn read(&mut self) -> Result<Frame, End> {
+        let (head, end) = self.peer.read(9);
+        if let Some(end) = end {
+            return Err(end);
+        }
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
+        let (payload, end) = self.peer.read(length);
+        end.map_or(Ok(Frame { kind: head[3], flags: head[4], stream, payload }), Err)
+    }
+
+    /// Frames up to and with one that fits.
+    ///
+    /// # Panics
+    /// When the stream ends before.
+    pub fn until(&mut self, what: &str, fits: impl Fn(&Frame) -> bool) -> Vec<Frame> {
+        let mut all = Vec::new();
+        loop {
+            match self.read() {
+                Ok(frame) => {
+                    let found = fits(&frame);
+                    all.push(frame);
+                    if found {
+                        return all;
+                    }
+                }
+                Err(end) => panic!("waited for {what}, got {end:?} after {all:?}"),
+            }
+        }
+    }
+
+    /// The status and content of the answer on a stream.
+    ///
+    /// # Panics
+    /// When none comes to its end.
+    pub fn answer(&mut self, stream: u32) -> (u16, Vec<u8>) {
+        let frames = self.until("an answer", |f| f.stream == stream && (f.kind == 3 || f.kind < 2 && f.flags & 1 == 1));
+        let own = frames.iter().filter(|f| f.stream == stream);
+        let code = own.clone().filter(|f| f.kind == 1).find_map(|f| status(&f.payload)).unwrap_or_default();
+        (code, own.filter(|f| f.kind == 0).flat_map(|f| f.payload.clone()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_is_read_in_every_form() {
+        assert_eq!(status(&[0x88]), Some(200));
+        assert_eq!(status(&[0x20, 0x8c]), Some(400));
+        assert_eq!(status(b"\x48\x03431"), Some(431));
+        // RFC 7541 appendix C.6.1.
+        assert_eq!(status(&[0x48, 0x82, 0x64, 0x02]), Some(302));
+        assert_eq!(status(&[0x48, 0x83, 0x69, 0x90, 0xff]), Some(431));
+    }
+
+    #[test]
+    fn long_string_has_its_length_in_more_bytes() {
+        let value = "x".repeat(300);
+        assert_eq!(block(&[("a", value.as_str())])[..5], [0, 1, b'a', 127, 173]);
+    }
+}
