@@ -3,13 +3,13 @@
 # `cargo xtask windows test` calls it: it knows which tests Wine cannot run, and runs the peers that tests start.
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 T0=$SECONDS
-# Stand-ins for programs of Linux that tests start, see peer.rs. Each has the name of the program.
-if [ "$HERE/peer.rs" -nt "$WIN/peers/kill.exe" ]; then
+# Stand-ins for programs of Linux that tests start (peers.txt), see peer.rs. Each has the name of the program.
+if [ "$HERE/peer.rs" -nt "$WIN/peers/peer.exe" ]; then
     ( win_build_env; mkdir -p "$WIN/peers"
       # shellcheck disable=SC2086
-      "${RUSTC:-rustc}" --edition 2024 --target $TRIPLE $CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS -Clinker=x86_64-w64-mingw32-gcc -O -o "$WIN/peers/peer.exe" "$HERE/peer.rs"
-      for name in curl openssl nginx haproxy python3 dnsmasq id kill; do ln -f "$WIN/peers/peer.exe" "$WIN/peers/$name.exe"; done )
+      "${RUSTC:-rustc}" --edition 2024 --target $TRIPLE $CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS -Clinker=x86_64-w64-mingw32-gcc -O -o "$WIN/peers/peer.exe" "$HERE/peer.rs" )
 fi
+for name in $(tr '\n' ' ' <"$HERE/peers.txt"); do ln -f "$WIN/peers/peer.exe" "$WIN/peers/$name.exe"; done
 # A clean copy: a service or a file of an earlier run is never seen.
 rm -rf "$WIN/prefix"; cp -a --reflink=auto "$WIN/prefix.tmpl" "$WIN/prefix"
 ( win_wine_env; wine_start )
