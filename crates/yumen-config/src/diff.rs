@@ -114,7 +114,7 @@ fields!(ListenerTimeouts: handshake, head, idle, body_idle, write_idle, min_body
 fields!(Forwarded: trust, emit, via);
 fields!(Access: allow, deny);
 fields!(Route: name, listeners, hosts, matcher as "match".*, middlewares, upstream, upstream_protocol, timeouts.*, retry.*);
-fields!(Matcher: path, methods, headers, query, source);
+fields!(Matcher: path, methods, headers, query, source, client_cert);
 fields!(RouteTimeouts: connect, head, idle, request);
 fields!(Retry: idle_race);
 fields!(Middleware: name, kind);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use crate::config::{Certificate, Config, HostPattern, Listener, MiddlewareKind, Secret, is_htpasswd_hash};
+use crate::config::{Certificate, ClientAuth, Config, HostPattern, Listener, MiddlewareKind, Secret, is_htpasswd_hash};
 use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::load::Loaded;
 
@@ -70,6 +70,10 @@ struct Check<'a> {
 impl Check<'_> {
     fn listener(&mut self, config: &Config, listener: &Listener) {
         let Some(tls) = &listener.tls else { return };
+        for policy in tls.clients.iter().flat_map(ClientAuth::policies) {
+            policy.ca.iter().for_each(|ca| drop(self.certificates(ca)));
+            policy.crl.iter().for_each(|crl| drop(self.read(crl)));
+        }
         let chains: Vec<_> = tls.certificates.iter().filter_map(|pair| self.pair(pair)).collect();
         // With one unreadable, it cannot be known which hosts are missing.
         let Some(first) = tls.certificates.first().filter(|_| chains.len() == tls.certificates.len()) else { return };

@@ -253,7 +253,7 @@ mod tests {
                 (_, "endpoints") => Some("\"https://h\"".to_owned()),
                 (_, "upstream") if table.name == "route" => Some("u".to_owned()),
                 // What is not there by default has no defaults to be compared.
-                (_, "middlewares" | "health") => None,
+                (_, "middlewares" | "health" | "client_cert") => None,
                 (_, "tls" | "proxy_protocol") if table.name == "listener" => None,
                 (Kind::Map(Kind::Section(inner)), name) => {
                     let one = if name == "upstreams" { "u" } else { "one" };

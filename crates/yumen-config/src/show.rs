@@ -4,17 +4,17 @@
 //! keys are those of a file is shown by reading the result again (`tests/config.rs`).
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    AbsoluteForm, Accept, Access, AccessLog, Admin, AdminListen, Certificate, Config, Dns, Endpoint, FieldEdits,
-    FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health, HealthCheck, Limits, Listener, ListenerHttp2,
-    ListenerTimeouts, Log, LogFormat, LogOutput, Matcher, Middleware, MiddlewareKind, PathMatch, Pool, Protocol,
-    ProxyProtocol, Retry, Rewrite, Rotate, Route, RouteTimeouts, Runtime, Secret, Text, Tls, TlsVersion, Upstream,
-    UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
+    AbsoluteForm, Accept, Access, AccessLog, Admin, AdminListen, Certificate, CertificateMatch, ClientAuth,
+    ClientPolicy, Config, Dns, Endpoint, FieldEdits, FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health,
+    HealthCheck, Limits, Listener, ListenerHttp2, ListenerTimeouts, Log, LogFormat, LogOutput, Matcher, Middleware,
+    MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, Retry, Rewrite, Rotate, Route, RouteTimeouts, Runtime,
+    Secret, Text, Tls, TlsVersion, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
 };
 
 /// What stands in the place of a secret.
@@ -135,7 +135,7 @@ fn proxy_section(ProxyProtocol { from, timeout, versions }: &ProxyProtocol) -> V
 }
 
 fn tls_section(tls: &Tls) -> Value {
-    let Tls { certificates, min_version, alpn } = tls;
+    let Tls { certificates, min_version, alpn, clients } = tls;
     let pair = |Certificate { cert, key }: &Certificate| json!({"cert": path(cert), "key": path(key)});
     let min_version = match min_version {
         TlsVersion::V12 => "1.2",
@@ -145,6 +145,29 @@ fn tls_section(tls: &Tls) -> Value {
         ("certificates", certificates.iter().map(pair).collect()),
         ("min_version", json!(min_version)),
         ("alpn", json!(alpn)),
+        ("client_auth", option(clients.as_ref(), client_auth)),
+    ])
+}
+
+fn client_auth(ClientAuth { default, hosts, forward }: &ClientAuth) -> Value {
+    let others = hosts.iter().map(|(host, policy)| (host.to_string(), client_policy(policy.as_ref())));
+    let mut all = client_policy(default.as_ref());
+    if !hosts.is_empty() {
+        all["hosts"] = Value::Object(others.collect());
+    }
+    all["forward"] = json!(forward);
+    all
+}
+
+fn client_policy(policy: Option<&ClientPolicy>) -> Value {
+    let Some(ClientPolicy { required, ca, crl, expired_crl }) = policy else { return json!({ "mode": "off" }) };
+    let paths = |all: &[PathBuf]| all.iter().map(|p| path(p)).collect::<Value>();
+    let expired = if *expired_crl { "accept" } else { "refuse" };
+    object([
+        ("mode", json!(if *required { "required" } else { "optional" })),
+        ("ca", paths(ca)),
+        ("crl", paths(crl)),
+        ("expired_crl", if crl.is_empty() { Value::Null } else { json!(expired) }),
     ])
 }
 
@@ -243,7 +266,7 @@ fn route(route: &Route, is_inline: &dyn Fn(&Middleware) -> bool) -> Value {
     ])
 }
 
-fn match_section(Matcher { path, methods, headers, query, source }: &Matcher) -> Value {
+fn match_section(Matcher { path, methods, headers, query, source, client_cert }: &Matcher) -> Value {
     let path = match path {
         PathMatch::Exact(text) => json!({ "exact": text }),
         PathMatch::Prefix(text) => json!({ "prefix": text }),
@@ -256,6 +279,20 @@ fn match_section(Matcher { path, methods, headers, query, source }: &Matcher) ->
         ("headers", tests(headers)),
         ("query", tests(query)),
         ("source", texts(source)),
+        ("client_cert", option(client_cert.as_ref(), certificate_match)),
+    ])
+}
+
+fn certificate_match(wanted: &CertificateMatch) -> Value {
+    let shown = |all: &[Text]| all.iter().map(|text| json!(text.shown())).collect::<Value>();
+    let CertificateMatch { present, subject, issuer, san, fingerprint, serial } = wanted;
+    object([
+        ("present", json!(present)),
+        ("subject", shown(subject)),
+        ("issuer", shown(issuer)),
+        ("san", shown(san)),
+        ("fingerprint", json!(fingerprint)),
+        ("serial", json!(serial)),
     ])
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::Met;
+use crate::{ClientCertificate, Met};
 
 /// What the TLS handshake with the client settled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub struct TlsFacts {
     pub cipher: &'static str,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
+    /// The certificate that the client showed, in this handshake or in the one that began its session.
+    pub client: Option<Arc<ClientCertificate>>,
+    /// The number of the policy about client certificates that the handshake met; 0: none was asked for.
+    pub policy: u64,
 }
 
 /// What a proxy in front said of a connection by the PROXY protocol.

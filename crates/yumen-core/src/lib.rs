@@ -11,6 +11,7 @@ mod control;
 mod middleware;
 mod exchange;
 mod conn;
+mod certificate;
 mod met;
 mod message;
 mod body;
@@ -19,6 +20,7 @@ mod fields;
 mod source;
 
 pub use body::{Body, BodyStream, Frame};
+pub use certificate::{AlternativeName, Caller, ClientCertificate};
 pub use conn::{Conn, Proxied, TlsFacts, write_address};
 pub use control::{Control, ExplainRequest, Pending};
 pub use error::{Error, Reason, Retry, Side, Stage};

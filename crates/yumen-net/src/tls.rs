@@ -3,9 +3,11 @@
 //! The cryptography is aws-lc-rs, named here once ([`provider`]) and never taken from a process-wide default. Nothing in
 //! here waits for more than its own handshake, and a handshake runs in the connection's own task.
 
+mod server;
+mod trust;
+mod identity;
 mod certificate;
 mod client;
-mod server;
 mod validity;
 
 use std::io;
@@ -16,7 +18,8 @@ pub use yumen_core::TlsFacts;
 
 pub use certificate::{Certificate, CertificateError, CertificateFiles, CertificateWarning};
 pub use client::{ClientTls, ClientTlsOptions, Roots, connect, connect_offering};
-pub use server::{CertificateSet, ServerTls, ServerTlsOptions, handshake_server};
+pub use server::{CertificateSet, ClientFault, ServerTls, ServerTlsOptions, handshake_server};
+pub use trust::{ClientAuth, ClientPolicy, Trusts};
 
 /// The one provider of cryptography. docs/decisions/0003-tls-provider.md has the reasons.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -56,8 +59,13 @@ pub enum TlsError {
     #[error("TLS cannot be set up: {0}")]
     Setup(String),
     /// The handshake with a client failed; mostly the client's doing.
-    #[error("TLS handshake with the client failed: {0}")]
-    Client(String),
+    #[error("TLS handshake with the client failed: {cause}")]
+    Client {
+        /// What it did wrong.
+        fault: ClientFault,
+        /// The same in words.
+        cause: String,
+    },
     /// The handshake with an endpoint failed: its certificate, its versions, or ours.
     #[error("TLS handshake with endpoint {name} failed: {cause}")]
     Endpoint {
@@ -82,6 +90,8 @@ fn facts(common: &rustls::CommonState, sni: Option<&str>) -> TlsFacts {
         },
         cipher: common.negotiated_cipher_suite().map_or("", |s| iana_name(s.suite())),
         resumed: common.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+        client: None,
+        policy: 0,
     }
 }
 

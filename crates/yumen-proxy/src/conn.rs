@@ -12,7 +12,7 @@ use yumen_core::{Conn, Error, Finished, Proxied, Reason, Side, Stage, TlsFacts};
 use yumen_net::drain::DrainWatch;
 use yumen_net::proxy_header::{self, Fault, Header, Origin, ReadError, Versions, kind};
 use yumen_net::rt;
-use yumen_net::tls::{self, ServerTls, TlsError};
+use yumen_net::tls::{self, ClientFault, ServerTls, TlsError};
 use yumen_net::transport::{self, Transport};
 use yumen_telemetry::{StreamRecord, reasons};
 
@@ -67,7 +67,7 @@ async fn run(
         if let Err(error) = Box::pin(greet(policy, Rc::make_mut(&mut conn), &mut stream)).await {
             metrics.proxy_failures.inc(worker.index);
             tracing::debug!(%peer, listener = %name, "{error}");
-            return fail(&worker, &conn, (started, "tcp"), &error);
+            return fail(&worker, &conn, (started, "tcp", None), &error);
         }
     }
     // The address may be another one now.
@@ -80,7 +80,8 @@ async fn run(
         // Boxed: a connection at rest should not carry the room of a handshake or a relay.
         Some(server) => {
             let started = rt::now();
-            match Box::pin(shake(&listener, server, stream)).await {
+            let mut sni = None;
+            match Box::pin(shake(&listener, server, stream, &mut sni)).await {
                 Ok((transport, facts)) => {
                     Rc::make_mut(&mut conn).tls = Some(facts);
                     transport
@@ -88,7 +89,10 @@ async fn run(
                 Err(error) => {
                     metrics.handshake_failures.inc(worker.index);
                     tracing::debug!(peer = %conn.peer, listener = %name, "{}", error.explanation());
-                    return fail(&worker, &conn, (started, "tls"), &error);
+                    if CERTIFICATE.contains(&error.reason()) {
+                        metrics.client_cert_failures.inc(worker.index);
+                    }
+                    return fail(&worker, &conn, (started, "tls", sni.as_deref()), &error);
                 }
             }
         }
@@ -102,7 +106,7 @@ async fn run(
 }
 
 /// Writes the line of a connection that ended before anything was asked on it.
-fn fail(worker: &Worker, conn: &Conn, (started, protocol): (Instant, &'static str), error: &Error) {
+fn fail(worker: &Worker, conn: &Conn, (started, protocol, sni): (Instant, &'static str, Option<&str>), error: &Error) {
     let failure = Finished {
         side: error.side(),
         stage: error.stage(),
@@ -116,7 +120,7 @@ fn fail(worker: &Worker, conn: &Conn, (started, protocol): (Instant, &'static st
         upstream: None,
         endpoint: None,
         attempts: 0,
-        sni: None,
+        sni,
         started,
         duration: rt::now().saturating_duration_since(started),
         connect: None,
@@ -184,14 +188,42 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
+/// The reasons that are about a client's certificate.
+const CERTIFICATE: [Reason; 5] = [
+    reasons::CLIENT_CERT_MISSING,
+    reasons::CLIENT_CERT_UNTRUSTED,
+    reasons::CLIENT_CERT_EXPIRED,
+    reasons::CLIENT_CERT_REVOKED,
+    reasons::CLIENT_CERT_REFUSED,
+];
+
+/// The reason of a handshake that failed.
+fn failing(e: &TlsError) -> Reason {
+    let TlsError::Client { fault, .. } = e else { return reasons::HANDSHAKE_FAILED };
+    match fault {
+        ClientFault::NotTls => reasons::NOT_TLS,
+        ClientFault::CertificateMissing => reasons::CLIENT_CERT_MISSING,
+        ClientFault::CertificateUntrusted => reasons::CLIENT_CERT_UNTRUSTED,
+        ClientFault::CertificateExpired => reasons::CLIENT_CERT_EXPIRED,
+        ClientFault::CertificateRevoked => reasons::CLIENT_CERT_REVOKED,
+        ClientFault::CertificateRefused => reasons::CLIENT_CERT_REFUSED,
+        ClientFault::Other => reasons::HANDSHAKE_FAILED,
+    }
+}
+
 /// The handshake. It runs in the connection's own task: nobody waits behind it.
-async fn shake(listener: &Listener, server: &ServerTls, stream: TcpStream) -> Result<(Transport, TlsFacts), Error> {
+async fn shake(
+    listener: &Listener,
+    server: &ServerTls,
+    stream: TcpStream,
+    sni: &mut Option<Box<str>>,
+) -> Result<(Transport, TlsFacts), Error> {
     let refuse = |reason: Reason| Error::new(Side::Client, Stage::Handshake, reason);
-    let shaken = rt::timeout(listener.config.timeouts.handshake, tls::handshake_server(server, stream)).await;
+    let shaken = rt::timeout(listener.config.timeouts.handshake, tls::handshake_server(server, stream, sni)).await;
     match shaken {
         Ok(Ok(both)) => Ok(both),
         Ok(Err(TlsError::Io(e))) => Err(refuse(gone(&e)).detail(format!("handshake failed: {e}"))),
-        Ok(Err(e)) => Err(refuse(reasons::HANDSHAKE_FAILED).detail(format!("handshake failed: {e}"))),
+        Ok(Err(e)) => Err(refuse(failing(&e)).detail(format!("handshake failed: {e}"))),
         Err(_) => Err(refuse(reasons::HANDSHAKE_TIMEOUT).detail("handshake took too long")),
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use yumen_config::config::{Listener, Protocol};
+use yumen_config::config::{ClientAuth, Listener, Protocol};
 use yumen_core::{ExplainRequest, Fields, Method, Request, Scheme};
 
 use crate::middleware::is_allowed;
@@ -39,15 +39,15 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
     let listener = snapshot.listener(section.name.as_str()).ok_or("the listener is not running")?;
     // As on the data path: an IPv4 client of a socket for both families is written as IPv6.
     let client = ask.source.unwrap_or(IpAddr::from([127, 0, 0, 1])).to_canonical();
-    let steps = listener.table.explain(&request, client);
+    let steps = listener.table.explain(&request, client.into());
     let taken = steps.last().filter(|s| s.refused.is_empty());
     debug_assert!(
-        taken.map(|step| Arc::as_ptr(&step.route)) == listener.table.find(&request, client).map(Arc::as_ptr),
+        taken.map(|step| Arc::as_ptr(&step.route)) == listener.table.find(&request, client.into()).map(Arc::as_ptr),
         "explained is what would be done"
     );
     let refused = steps.iter().filter(|s| !s.refused.is_empty()).map(|s| miss(&s.route, &s.refused));
     let (near, more) =
-        why::nearest(&listener.table, (&request, client), &section.name, taken.map(|step| &step.route), NEAR);
+        why::nearest(&listener.table, (&request, client.into()), &section.name, taken.map(|step| &step.route), NEAR);
     // Those that the table offered come first: of them only a condition failed.
     let refused: Vec<Value> = refused.chain(near.iter().map(|m| miss(&m.route, &m.why))).collect();
     let binds: Vec<String> = section.bind.iter().map(ToString::to_string).collect();
@@ -66,6 +66,9 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
         let from: Vec<String> = policy.from.iter().map(ToString::to_string).collect();
         answer["listener"]["proxy_protocol"] = json!(from);
     }
+    if let Some(clients) = section.tls.as_ref().and_then(|tls| tls.clients.as_ref()) {
+        answer["listener"]["client_certificate"] = json!(asked(clients, request.host()));
+    }
     answer["route"] = match taken {
         None if section.protocol != Protocol::Http => json!({"name": null, "why": relayed(section)}),
         None => json!({"name": null, "why": format!("no route takes it: {} is answered", section.default_status),
@@ -73,6 +76,16 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
         Some(step) => route_of(&step.route, live),
     };
     Ok(answer)
+}
+
+/// Whether a client of a host has to show a certificate.
+fn asked(clients: &ClientAuth, host: &str) -> &'static str {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    match crate::snapshot::client_auth(clients).choose(Some(&host)) {
+        None => "off",
+        Some(policy) if policy.required => "required",
+        Some(_) => "optional",
+    }
 }
 
 /// What becomes of connections to a listener that reads no requests.

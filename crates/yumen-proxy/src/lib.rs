@@ -26,5 +26,5 @@ pub use crew::{Accepting, ResizeError};
 pub use explain::explain;
 pub use middleware::MiddlewareError;
 pub use proxy::{Applied, Draining, OpenAddress, Proxy};
-pub use snapshot::{BuildError, Origin, Ports, Snapshot};
+pub use snapshot::{BuildError, Origin, Ports, Snapshot, client_auth};
 pub use upstream::{Endpoint, Upstream};

@@ -15,8 +15,8 @@ use yumen_http1::Limits;
 use yumen_net::dial::Resolver;
 use yumen_net::rt;
 use yumen_net::tls::{
-    Certificate, CertificateFiles, CertificateSet, ClientTls, ClientTlsOptions, Roots, ServerTls, ServerTlsOptions,
-    TlsVersion,
+    Certificate, CertificateFiles, CertificateSet, ClientAuth, ClientPolicy, ClientTls, ClientTlsOptions, Roots,
+    ServerTls, ServerTlsOptions, TlsVersion, Trusts,
 };
 use yumen_telemetry::{ListenerMetrics, Registry};
 
@@ -83,7 +83,7 @@ pub struct Snapshot {
     routes: Arc<Vec<Arc<Route>>>,
     upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
     /// Certificates to put in place when this snapshot is.
-    pending: Vec<(Arc<ServerTls>, CertificateSet)>,
+    pending: Vec<(Arc<ServerTls>, CertificateSet, Trusts)>,
     /// Upstreams to start when this snapshot is put in force.
     fresh: Vec<Fresh>,
 }
@@ -187,8 +187,8 @@ impl Snapshot {
             upstream::watch(&upstream);
             upstream::resolve::watch(&upstream, ttl, resolver, Arc::clone(registry));
         }
-        for (tls, certificates) in self.pending.drain(..) {
-            if let Err(error) = tls.swap(certificates) {
+        for (tls, certificates, trusts) in self.pending.drain(..) {
+            if let Err(error) = tls.swap(certificates, &trusts) {
                 tracing::error!(%error, "certificates were not replaced");
             }
         }
@@ -315,10 +315,23 @@ fn files(certificate: &config::Certificate) -> CertificateFiles {
     CertificateFiles { chain: certificate.cert.clone(), key: certificate.key.clone() }
 }
 
+/// The policies about client certificates in the words of the wire.
+pub fn client_auth(section: &config::ClientAuth) -> ClientAuth {
+    let policy = |p: &config::ClientPolicy| ClientPolicy {
+        required: p.required,
+        ca: p.ca.clone(),
+        crl: p.crl.clone(),
+        expired_crl: p.expired_crl,
+    };
+    let host =
+        |(host, p): &(HostPattern, Option<config::ClientPolicy>)| (host.to_string().into(), p.as_ref().map(policy));
+    ClientAuth { default: section.default.as_ref().map(policy), hosts: section.hosts.iter().map(host).collect() }
+}
+
 fn build_tls(
     section: &config::Listener,
     previous: &Snapshot,
-    pending: &mut Vec<(Arc<ServerTls>, CertificateSet)>,
+    pending: &mut Vec<(Arc<ServerTls>, CertificateSet, Trusts)>,
 ) -> Result<Option<Arc<ServerTls>>, BuildError> {
     let Some(tls) = &section.tls else { return Ok(None) };
     let failed =
@@ -332,17 +345,19 @@ fn build_tls(
         certificates.push(loaded);
     }
     let set = CertificateSet { certificates, default: Some(0) };
+    let clients = tls.clients.as_ref().map(client_auth).unwrap_or_default();
+    let trusts = Trusts::load(&clients).map_err(|e| failed(&e))?;
     let before = previous.listeners.get(section.name.as_str());
     if let Some(same) = before.filter(|l| l.config.tls.as_ref() == Some(tls)).and_then(|l| l.tls.clone()) {
-        pending.push((Arc::clone(&same), set));
+        pending.push((Arc::clone(&same), set, trusts));
         return Ok(Some(same));
     }
     let min_version = match tls.min_version {
         config::TlsVersion::V12 => TlsVersion::Tls12,
         config::TlsVersion::V13 => TlsVersion::Tls13,
     };
-    let options = ServerTlsOptions { min_version, alpn: tls.alpn.clone() };
-    ServerTls::build(&options, set).map(|tls| Some(Arc::new(tls))).map_err(|e| failed(&e))
+    let options = ServerTlsOptions { min_version, alpn: tls.alpn.clone(), clients };
+    ServerTls::build(&options, set, &trusts).map(|tls| Some(Arc::new(tls))).map_err(|e| failed(&e))
 }
 
 #[cfg(test)]

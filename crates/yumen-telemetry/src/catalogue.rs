@@ -71,6 +71,8 @@ families! {
         "Connections closed because no good PROXY header came in time, or they came from elsewhere than the proxies named.";
     LISTENER_HANDSHAKE_FAILURES = "yumen_listener_handshake_failures_total" Counter ["listener"]
         "TLS handshakes with clients that failed.";
+    LISTENER_CLIENT_CERT_FAILURES = "yumen_listener_client_certificate_failures_total" Counter ["listener"]
+        "TLS handshakes with clients that failed by the client's certificate: missing, untrusted, expired or revoked.";
     LISTENER_REQUESTS = "yumen_listener_requests_total" Counter ["listener" "version"]
         "Requests by the version of HTTP they came in.";
     LISTENER_STREAMS = "yumen_listener_http2_open_streams" Gauge ["listener"]

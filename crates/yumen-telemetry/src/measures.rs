@@ -100,6 +100,8 @@ pub struct ListenerMetrics {
     pub proxy_failures: Counter,
     /// TLS handshakes with clients that failed.
     pub handshake_failures: Counter,
+    /// Those of them that failed by the client's certificate.
+    pub client_cert_failures: Counter,
     /// Requests by version.
     pub requests: ByVersion,
     /// Streams of HTTP/2 whose work is not over.
@@ -121,13 +123,14 @@ pub struct ListenerMetrics {
 
 impl ListenerMetrics {
     pub(crate) fn new(shards: usize) -> Self {
-        let mut c = Carver::new(shards, 7 + 4 + 5);
+        let mut c = Carver::new(shards, 8 + 4 + 5);
         Self {
             accepted: c.counter(),
             active: c.gauge(),
             refused: c.counter(),
             proxy_failures: c.counter(),
             handshake_failures: c.counter(),
+            client_cert_failures: c.counter(),
             requests: ByVersion::carve(&mut c),
             streams: c.gauge(),
             resets_received: c.counter(),

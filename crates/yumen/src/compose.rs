@@ -162,6 +162,10 @@ impl Wish {
             upstream.tls.client.iter().for_each(&mut pair);
         }
         files.extend(self.config.upstreams.values().filter_map(|u| u.tls.ca.clone()));
+        let tls = self.config.listeners.values().filter_map(|l| l.tls.as_ref());
+        for policy in tls.filter_map(|tls| tls.clients.as_ref()).flat_map(config::ClientAuth::policies) {
+            files.extend(policy.ca.iter().chain(&policy.crl).cloned());
+        }
         let inline = self.config.routes.iter().flat_map(|r| &r.middlewares);
         for middleware in self.config.middlewares.values().chain(inline) {
             if let config::MiddlewareKind::BasicAuth { file, users, .. } = &middleware.kind {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use yumen_config::config::{Certificate, Config};
 use yumen_config::{Diagnostic, Loaded, Severity};
-use yumen_net::tls::{Certificate as Usable, CertificateFiles, CertificateWarning};
+use yumen_net::tls::{Certificate as Usable, CertificateFiles, CertificateWarning, Trusts};
 
 /// The code of what is told again when a certificate is taken into use.
 pub(crate) const TOLD_AT_USE: &str = "certificate";
@@ -37,6 +37,16 @@ pub(crate) fn check(loaded: &Loaded) -> Vec<Diagnostic> {
                 let help = "it works, but should be mended";
                 loaded.complaint(Severity::Warning, TOLD_AT_USE, file, warning.to_string(), help)
             })),
+        }
+    }
+    for clients in loaded.config.listeners.values().filter_map(|l| l.tls.as_ref()?.clients.as_ref()) {
+        let mut files = clients.policies().flat_map(|p| p.ca.iter().chain(&p.crl));
+        if files.any(|file| wrong(file, &found)) {
+            continue;
+        }
+        if let Err(e) = Trusts::load(&yumen_proxy::client_auth(clients)) {
+            let message = format!("{}: {}", e.file.display(), e.problem);
+            found.push(loaded.complaint(Severity::Error, "bad_certificate", &e.file, message, e.remedy));
         }
     }
     found.sort_by_key(|d| d.severity);

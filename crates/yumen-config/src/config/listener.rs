@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{HostPattern, ListenerName, UpstreamName};
+use super::{ClientAuth, HostPattern, ListenerName, UpstreamName};
 
 /// A set of addresses and what is done with connections to them.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,6 +113,8 @@ pub struct Tls {
     pub min_version: TlsVersion,
     /// Protocols offered by ALPN, best first; default `h2` and `http/1.1` for `http`, none for `tcp`.
     pub alpn: Vec<String>,
+    /// Which clients need a certificate; `None`: nobody is asked for one.
+    pub clients: Option<ClientAuth>,
 }
 
 /// A certificate chain with its key, both PEM files.

@@ -1,6 +1,7 @@
 //! The valid, typed configuration: plain immutable data with every name resolved and every default
 //! filled in. Nothing in here can be wrong; what could be was refused on the way.
 
+mod client;
 mod listener;
 mod middleware;
 mod names;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use client::{CertificateMatch, ClientAuth, ClientPolicy};
 pub use listener::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerHttp2, ListenerTimeouts,
     Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion,

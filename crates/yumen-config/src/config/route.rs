@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ListenerName, Middleware, RouteName, Text, UpstreamName, UpstreamProtocol};
+use super::{CertificateMatch, ListenerName, Middleware, RouteName, Text, UpstreamName, UpstreamProtocol};
 
 /// A rule that takes requests to an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +78,8 @@ pub struct Matcher {
     pub query: Vec<FieldMatch>,
     /// Client addresses; empty: every one.
     pub source: Vec<IpNet>,
+    /// The client's certificate; `None`: it does not matter.
+    pub client_cert: Option<CertificateMatch>,
 }
 
 /// A pattern for a path.

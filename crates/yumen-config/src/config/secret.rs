@@ -50,7 +50,7 @@ pub(crate) fn is_htpasswd_hash(line: &str) -> bool {
 }
 
 /// Text of any form. It is used through `Deref`; people are shown [`shown`](Self::shown).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text {
     text: Box<str>,
     hidden: bool,

@@ -1,6 +1,6 @@
 //! Listeners, routes, middlewares and upstreams.
 
-use super::{Kind, Table, key};
+use super::{Key, Kind, Table, key};
 
 const NAME: Kind = Kind::Text;
 
@@ -58,8 +58,58 @@ pub(crate) static TLS: Table = Table {
         ),
         key("min_version", Kind::OneOf(&["1.2", "1.3"]), "1.2", "The least version."),
         key("alpn", Kind::List(&Kind::Text), "[h2, http/1.1]", "Protocols offered, best first; none for `tcp`."),
+        key("client_auth", Kind::Section(&CLIENT_AUTH), "", "Which clients need a certificate."),
     ],
 };
+
+pub(crate) static CLIENT_AUTH: Table = Table {
+    name: "listener tls client_auth",
+    doc: "Which clients need a certificate; the policy for server names that `hosts` does not list.",
+    keys: &[
+        MODE,
+        CA,
+        CRL,
+        EXPIRED_CRL,
+        key(
+            "hosts",
+            Kind::Map(&Kind::Section(&CLIENT_POLICY)),
+            "",
+            "Other policies by server name, `*.` for those below. A request for a host of another policy gets 421.",
+        ),
+        key(
+            "forward",
+            Kind::Bool,
+            "false",
+            "Tells endpoints the certificate by `Client-Cert` and `Client-Cert-Chain`, RFC 9440.",
+        ),
+    ],
+};
+
+pub(crate) static CLIENT_POLICY: Table = Table {
+    name: "client_auth host",
+    doc: "Whose certificates are taken for a server name.",
+    keys: &[MODE, CA, CRL, EXPIRED_CRL],
+};
+
+const MODE: Key = key(
+    "mode",
+    Kind::OneOf(&["required", "optional", "off"]),
+    "required where `ca` is",
+    "Whether clients must show a certificate, may, or are not asked. One that is shown must be good.",
+);
+const CA: Key = key("ca", Kind::List(&Kind::Path), "", "PEM files with the authorities that issue to clients.");
+const CRL: Key = key(
+    "crl",
+    Kind::List(&Kind::Path),
+    "",
+    "PEM files with lists of revoked certificates, one for each authority below and including the root.",
+);
+const EXPIRED_CRL: Key = key(
+    "expired_crl",
+    Kind::OneOf(&["refuse", "accept"]),
+    "refuse",
+    "What becomes of clients whose authority's list is overdue.",
+);
 
 pub(crate) static CERTIFICATE: Table = Table {
     name: "certificate",
@@ -207,6 +257,21 @@ pub(crate) static MATCH: Table = Table {
         key("headers", Kind::Map(&Kind::Either(&[Kind::Text, Kind::Section(&FIELD)])), "", "Header fields by name."),
         key("query", Kind::Map(&Kind::Either(&[Kind::Text, Kind::Section(&FIELD)])), "", "Query parameters by name."),
         key("source", Kind::List(&Kind::Network), "", "Client addresses."),
+        key("client_cert", Kind::Section(&CLIENT_CERT), "", "The client's certificate."),
+    ],
+};
+
+pub(crate) static CLIENT_CERT: Table = Table {
+    name: "route match client_cert",
+    doc: "Conditions on the client's certificate, which `tls.client_auth` of the listener asks for; of each key one value \
+          must fit.",
+    keys: &[
+        key("present", Kind::Bool, "", "Whether there is one; `true` unless given."),
+        key("subject", Kind::List(&Kind::Text), "", "Subjects as RFC 4514 writes them: `CN=ann,O=Example`."),
+        key("issuer", Kind::List(&Kind::Text), "", "Issuers, written alike."),
+        key("san", Kind::List(&Kind::Text), "", "Alternative names: hosts, URIs, addresses of mail, IP addresses."),
+        key("fingerprint", Kind::List(&Kind::Text), "", "SHA-256 of certificates in hexadecimal."),
+        key("serial", Kind::List(&Kind::Text), "", "Serial numbers in hexadecimal."),
     ],
 };
 

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 use super::ctx::Ctx;
 use crate::config::{
-    Admin, AdminListen, FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, PathMatch, Protocol,
-    Route, Upstream, UpstreamName,
+    Admin, AdminListen, CertificateMatch, FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher,
+    PathMatch, Protocol, Route, Upstream, UpstreamName,
 };
 use crate::yaml::Place;
 
@@ -119,13 +119,38 @@ pub(super) fn ties(ctx: &Ctx<'_>, routes: &[(Route, Place)]) {
 /// Whether two sets of conditions are equally many and can all hold for one request.
 fn tie(a: &Matcher, b: &Matcher) -> bool {
     let count = |m: &Matcher| {
-        usize::from(!m.methods.is_empty()) + m.headers.len() + m.query.len() + usize::from(!m.source.is_empty())
+        usize::from(!m.methods.is_empty())
+            + m.headers.len()
+            + m.query.len()
+            + usize::from(!m.source.is_empty())
+            + usize::from(m.client_cert.is_some())
     };
     let methods = a.methods.is_empty() || b.methods.is_empty() || a.methods.iter().any(|m| b.methods.contains(m));
     let overlap = |x: &IpNet, y: &IpNet| x.contains(y) || y.contains(x);
     let source =
         a.source.is_empty() || b.source.is_empty() || a.source.iter().any(|x| b.source.iter().any(|y| overlap(x, y)));
-    count(a) == count(b) && methods && source && !exclude(&a.headers, &b.headers) && !exclude(&a.query, &b.query)
+    let certificate = match (&a.client_cert, &b.client_cert) {
+        (Some(a), Some(b)) => may_agree(a, b),
+        _ => true,
+    };
+    count(a) == count(b)
+        && methods
+        && source
+        && certificate
+        && !exclude(&a.headers, &b.headers)
+        && !exclude(&a.query, &b.query)
+}
+
+/// Whether one certificate can meet both. It has one of each but many alternative names.
+fn may_agree(a: &CertificateMatch, b: &CertificateMatch) -> bool {
+    fn one<T: PartialEq>(a: &[T], b: &[T]) -> bool {
+        a.is_empty() || b.is_empty() || a.iter().any(|x| b.contains(x))
+    }
+    a.present == b.present
+        && one(&a.subject, &b.subject)
+        && one(&a.issuer, &b.issuer)
+        && one(&a.fingerprint, &b.fingerprint)
+        && one(&a.serial, &b.serial)
 }
 
 /// Whether no request can meet both.

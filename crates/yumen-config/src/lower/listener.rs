@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::ctx::Ctx;
 use super::section::Section;
-use super::{names, value};
+use super::{client, names, value};
 use crate::config::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, HostPattern, Limits, Listener, ListenerHttp2,
     ListenerName, ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion, UpstreamName,
@@ -173,7 +173,8 @@ fn tls(section: &Section<'_>, protocol: Protocol) -> Option<Tls> {
         None if protocol == Protocol::Http => vec!["h2".to_owned(), "http/1.1".to_owned()],
         None => Vec::new(),
     };
-    Some(Tls { certificates, min_version: section.read("min_version", version).unwrap_or_default(), alpn })
+    let clients = section.read("client_auth", |ctx, node| client::client_auth(ctx, node, protocol));
+    Some(Tls { certificates, min_version: section.read("min_version", version).unwrap_or_default(), alpn, clients })
 }
 
 fn alpn(ctx: &Ctx<'_>, node: &Node, protocol: Protocol) -> Option<String> {

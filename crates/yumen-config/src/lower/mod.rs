@@ -2,6 +2,7 @@
 //! Every complaint is collected, so that one run shows them all.
 
 mod check;
+mod client;
 mod cover;
 mod ctx;
 mod listener;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ctx::Ctx;
 use super::names::Known;
 use super::section::Section;
-use super::{middleware, value};
+use super::{client, middleware, value};
 use crate::config::{
     FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, Middleware, MiddlewareName, PathMatch,
     Protocol, Retry, Route, RouteName, RouteTimeouts, UpstreamName,
@@ -119,6 +119,7 @@ fn matcher(section: &Section<'_>) -> Matcher {
         headers: fields(section, "headers", field),
         query: fields(section, "query", |text| (!text.is_empty()).then(|| text.to_owned())),
         source: section.some("source", value::cidr),
+        client_cert: section.read("client_cert", client::certificate_match),
     }
 }
 

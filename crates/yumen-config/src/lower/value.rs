@@ -45,7 +45,7 @@ fn complain(ctx: &Ctx<'_>, node: &Node, message: String, help: Option<String>) {
 }
 
 /// Reads text with a function that says what it wants when it gets something else.
-fn wanted<T>(ctx: &Ctx<'_>, node: &Node, want: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+pub(super) fn wanted<T>(ctx: &Ctx<'_>, node: &Node, want: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
     advised(ctx, node, want, |_| None, read)
 }
 

@@ -1,16 +1,20 @@
 //! TLS towards clients.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 
-use super::{Certificate, TlsError, TlsFacts, TlsVersion, explain, facts, provider, rustls_cause};
+use super::trust::{ClientAuth, Numbers, Trust, Trusts};
+use super::{Certificate, TlsError, TlsFacts, TlsVersion, explain, facts, identity, provider, rustls_cause};
+use crate::rt;
 use crate::transport::Transport;
 
 /// How much may wait in one connection's TLS state, in each direction. Full records of 16 KiB pass; more only costs
@@ -24,6 +28,8 @@ pub struct ServerTlsOptions {
     pub min_version: TlsVersion,
     /// Protocols offered by ALPN (RFC 7301), best first, such as `http/1.1`. Empty: not spoken.
     pub alpn: Vec<String>,
+    /// Which clients need a certificate. Default: none.
+    pub clients: ClientAuth,
 }
 
 /// The certificates of a listener.
@@ -35,11 +41,21 @@ pub struct CertificateSet {
     pub default: Option<usize>,
 }
 
-/// TLS of a listener: immutable but for its certificates. Cheap to clone.
-#[derive(Clone)]
+/// TLS of a listener: immutable but for its certificates and those it trusts.
 pub struct ServerTls {
-    config: Arc<ServerConfig>,
+    options: ServerTlsOptions,
     names: Arc<Names>,
+    numbers: Numbers,
+    /// By the number of their policy about clients. Each has ticket keys of its own, so that a session never changes from
+    /// one to another.
+    configs: ArcSwap<HashMap<u64, Config>>,
+}
+
+/// How one policy about clients is spoken.
+#[derive(Clone)]
+struct Config {
+    trust: Option<Trust>,
+    config: Arc<ServerConfig>,
 }
 
 impl std::fmt::Debug for ServerTls {
@@ -54,45 +70,184 @@ impl ServerTls {
     ///
     /// # Errors
     /// [`TlsError::Setup`] without certificates, with a default that does not exist, or when the provider fails.
-    pub fn build(options: &ServerTlsOptions, certificates: CertificateSet) -> Result<Self, TlsError> {
-        let setup = |e: rustls::Error| TlsError::Setup(e.to_string());
+    pub fn build(options: &ServerTlsOptions, certificates: CertificateSet, trusts: &Trusts) -> Result<Self, TlsError> {
         let names = Arc::new(Names { table: ArcSwap::from_pointee(Table::build(certificates)?) });
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(options.min_version.and_above())
-            .map_err(setup)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&names) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = options.alpn.iter().map(|p| p.clone().into_bytes()).collect();
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(setup)?;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        Ok(Self { config: Arc::new(config), names })
+        let configs = build_configs(options, &names, trusts, &HashMap::new())?;
+        let numbers = Numbers::build(&options.clients);
+        Ok(Self { options: options.clone(), names, numbers, configs: ArcSwap::from_pointee(configs) })
     }
 
-    /// Puts other certificates in place, for handshakes from now on. Connections go on, and so do ticket keys: clients
-    /// resume across the swap.
+    /// Puts other certificates in place, and other authorities and lists of revocation, for handshakes from now on.
+    /// Connections go on. Clients resume across the swap, unless what their policy trusts has changed: then its ticket
+    /// keys are new, and everybody is verified anew.
     ///
     /// # Errors
-    /// As [`ServerTls::build`]; the old certificates stay.
-    pub fn swap(&self, certificates: CertificateSet) -> Result<(), TlsError> {
-        self.names.table.store(Arc::new(Table::build(certificates)?));
+    /// As [`ServerTls::build`]; everything stays as it was.
+    pub fn swap(&self, certificates: CertificateSet, trusts: &Trusts) -> Result<(), TlsError> {
+        let table = Table::build(certificates)?;
+        let configs = build_configs(&self.options, &self.names, trusts, &self.configs.load())?;
+        self.names.table.store(Arc::new(table));
+        self.configs.store(Arc::new(configs));
         Ok(())
+    }
+
+    /// The number of the policy about client certificates for a host, as [`TlsFacts::policy`] has it. Lower case.
+    pub fn policy(&self, host: Option<&str>) -> u64 {
+        self.numbers.find(host)
+    }
+
+    /// Whether any client is asked for a certificate.
+    pub fn asks_clients(&self) -> bool {
+        self.options.clients != ClientAuth::default()
     }
 }
 
-/// Takes a client's connection through the handshake. Bound it with [`crate::rt::timeout`].
+fn build_configs(
+    options: &ServerTlsOptions,
+    names: &Arc<Names>,
+    trusts: &Trusts,
+    before: &HashMap<u64, Config>,
+) -> Result<HashMap<u64, Config>, TlsError> {
+    let ids = options.clients.policies().map(|(id, _)| id).chain([0]);
+    ids.map(|id| {
+        let trust = trusts.0.get(&id).cloned();
+        if trust.is_none() && id != 0 {
+            return Err(TlsError::Setup("the authorities of clients were not read".to_owned()));
+        }
+        if let Some(same) = before.get(&id).filter(|config| config.trust == trust) {
+            return Ok((id, same.clone()));
+        }
+        let config = build_config(options, names, trust.as_ref()).map_err(|e| TlsError::Setup(e.to_string()))?;
+        Ok((id, Config { trust, config: Arc::new(config) }))
+    })
+    .collect()
+}
+
+fn build_config(
+    options: &ServerTlsOptions,
+    names: &Arc<Names>,
+    trust: Option<&Trust>,
+) -> Result<ServerConfig, rustls::Error> {
+    let builder =
+        ServerConfig::builder_with_provider(provider()).with_protocol_versions(options.min_version.and_above())?;
+    let builder = match trust {
+        Some(trust) => builder.with_client_cert_verifier(Arc::clone(&trust.verifier)),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::clone(names) as Arc<dyn ResolvesServerCert>);
+    config.alpn_protocols = options.alpn.iter().map(|p| p.clone().into_bytes()).collect();
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
+}
+
+/// Takes a client's connection through the handshake. Bound it with [`crate::rt::timeout`]. The server name is put into
+/// `sni` as soon as it is known, so that it can be told whatever follows.
 ///
 /// # Errors
 /// [`TlsError::Client`] or [`TlsError::Io`]; the client has been sent an alert where there is one.
-pub async fn handshake_server(tls: &ServerTls, tcp: TcpStream) -> Result<(Transport, TlsFacts), TlsError> {
-    let acceptor = TlsAcceptor::from(Arc::clone(&tls.config));
-    let accepted = acceptor.accept_with(tcp, |c| c.set_buffer_limit(Some(BUFFER_LIMIT))).await;
-    let stream = accepted.map_err(|e| match rustls_cause(&e) {
-        Some(cause) => TlsError::Client(explain(cause)),
+pub async fn handshake_server(
+    tls: &ServerTls,
+    tcp: TcpStream,
+    sni: &mut Option<Box<str>>,
+) -> Result<(Transport, TlsFacts), TlsError> {
+    let failed = |e: io::Error| match rustls_cause(&e) {
+        Some(cause) => TlsError::Client { fault: ClientFault::of(cause), cause: explain_client(cause) },
         None => TlsError::Io(e),
-    })?;
+    };
+    let start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await.map_err(failed)?;
+    *sni = start.client_hello().server_name().map(|name| name.to_ascii_lowercase().into());
+    let policy = tls.numbers.find(sni.as_deref());
+    let config = tls.configs.load().get(&policy).map(|c| Arc::clone(&c.config));
+    let config = config.ok_or_else(|| TlsError::Setup("a policy about clients is missing".to_owned()))?;
+    let accepted = start.into_stream_with(config, |c| c.set_buffer_limit(Some(BUFFER_LIMIT))).await;
+    let stream = accepted.map_err(failed)?;
     let common = stream.get_ref().1;
-    let facts = facts(common, common.server_name());
+    let mut facts = facts(common, common.server_name());
+    facts.policy = policy;
+    if policy != 0 {
+        facts.client = common.peer_certificates().and_then(identity::client).map(Arc::new);
+        is_in_time(&facts)?;
+    }
     Ok((Transport::Tls(Box::new(stream.into())), facts))
+}
+
+/// A session that is resumed is not verified again, and may outlive the certificate it began with.
+fn is_in_time(facts: &TlsFacts) -> Result<(), TlsError> {
+    let now = rt::wall().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    match &facts.client {
+        Some(client) if facts.resumed && client.not_after < i64::try_from(now).unwrap_or(i64::MAX) => {
+            let cause = "its certificate has expired since its session began".to_owned();
+            Err(TlsError::Client { fault: ClientFault::CertificateExpired, cause })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a client did wrong in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientFault {
+    /// It does not speak TLS.
+    NotTls,
+    /// It showed no certificate where one is required.
+    CertificateMissing,
+    /// Its certificate is of an authority that is not trusted here.
+    CertificateUntrusted,
+    /// Its certificate is not valid any more, or not yet.
+    CertificateExpired,
+    /// Its certificate was revoked, or nobody tells whether it was.
+    CertificateRevoked,
+    /// Its certificate cannot be used for another reason.
+    CertificateRefused,
+    /// Anything else: no common version or cipher, distrust of our certificate.
+    Other,
+}
+
+impl ClientFault {
+    fn of(e: &rustls::Error) -> Self {
+        use rustls::{CertificateError as C, Error as E};
+        match e {
+            E::InvalidMessage(_) => Self::NotTls,
+            E::NoCertificatesPresented => Self::CertificateMissing,
+            E::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => Self::CertificateUntrusted,
+            E::InvalidCertificate(
+                C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. },
+            ) => Self::CertificateExpired,
+            E::InvalidCertificate(
+                C::Revoked
+                | C::UnknownRevocationStatus
+                | C::ExpiredRevocationList
+                | C::ExpiredRevocationListContext { .. },
+            ) => Self::CertificateRevoked,
+            E::InvalidCertificate(_) => Self::CertificateRefused,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether it is about the client's certificate.
+    pub fn is_of_certificate(self) -> bool {
+        !matches!(self, Self::NotTls | Self::Other)
+    }
+}
+
+/// A rustls error in the words of an operator, about a client.
+fn explain_client(e: &rustls::Error) -> String {
+    use rustls::{CertificateError as C, Error as E};
+    match e {
+        E::NoCertificatesPresented => "it showed no certificate, and one is required".to_owned(),
+        E::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => {
+            "its certificate is signed by an authority that `client_auth.ca` does not name".to_owned()
+        }
+        E::InvalidCertificate(C::Revoked) => "its certificate was revoked".to_owned(),
+        E::InvalidCertificate(C::UnknownRevocationStatus) => {
+            "no list of `client_auth.crl` is of the authority that signed its certificate, or one of its chain"
+                .to_owned()
+        }
+        E::InvalidCertificate(C::ExpiredRevocationList | C::ExpiredRevocationListContext { .. }) => {
+            "the list of revocation of its authority is overdue; renew it, or say `expired_crl: accept`".to_owned()
+        }
+        other => explain(other),
+    }
 }
 
 /// Chooses a certificate by name; the table is swapped whole.

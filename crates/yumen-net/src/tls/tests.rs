@@ -90,7 +90,8 @@ type Handshake = Result<(Transport, TlsFacts), TlsError>;
 
 async fn handshake(server: &ServerTls, client: &ClientTls, name: &str) -> (Handshake, Handshake) {
     let (near, far) = tcp_pair().await;
-    tokio::join!(connect(client, name, near), handshake_server(server, far))
+    let mut sni = None;
+    tokio::join!(connect(client, name, near), handshake_server(server, far, &mut sni))
 }
 
 fn client(options: &ClientTlsOptions) -> ClientTls {
@@ -102,7 +103,7 @@ async fn handshake_settles_facts_on_both_sides() {
     let ca = Authority::new();
     let options =
         ServerTlsOptions { alpn: vec!["h2".to_owned(), "http/1.1".to_owned()], ..ServerTlsOptions::default() };
-    let server = ServerTls::build(&options, set(vec![ca.load("a", &["a.example"])], None)).unwrap();
+    let server = ServerTls::build(&options, set(vec![ca.load("a", &["a.example"])], None), &Trusts::default()).unwrap();
     let tls = client(&ClientTlsOptions { alpn: vec!["http/1.1".to_owned()], ..ca.client() });
     let (near, far) = handshake(&server, &tls, "A.example").await;
     let ((mut near, seen), (mut far, facts)) = (near.unwrap(), far.unwrap());
@@ -124,7 +125,8 @@ async fn exact_name_beats_wildcard_beats_default() {
     let certificates =
         vec![ca.load("w", &["*.example.com"]), ca.load("x", &["api.example.com"]), ca.load("d", &["other.example"])];
     let expected = certificates.clone();
-    let server = ServerTls::build(&ServerTlsOptions::default(), set(certificates, Some(2))).unwrap();
+    let server =
+        ServerTls::build(&ServerTlsOptions::default(), set(certificates, Some(2)), &Trusts::default()).unwrap();
     let tls = client(&ClientTlsOptions { insecure_skip_verify: true, ..ClientTlsOptions::default() });
     for (name, which) in [
         ("www.example.com", 0),
@@ -146,9 +148,14 @@ async fn exact_name_beats_wildcard_beats_default() {
 #[tokio::test]
 async fn unknown_name_is_refused_without_a_default() {
     let ca = Authority::new();
-    let server = ServerTls::build(&ServerTlsOptions::default(), set(vec![ca.load("a", &["a.example"])], None)).unwrap();
+    let server = ServerTls::build(
+        &ServerTlsOptions::default(),
+        set(vec![ca.load("a", &["a.example"])], None),
+        &Trusts::default(),
+    )
+    .unwrap();
     let (near, far) = handshake(&server, &client(&ca.client()), "b.example").await;
-    assert!(matches!(near, Err(TlsError::Endpoint { .. })) && matches!(far, Err(TlsError::Client(_))));
+    assert!(matches!(near, Err(TlsError::Endpoint { .. })) && matches!(far, Err(TlsError::Client { .. })));
 }
 
 /// One whole visit, with a byte each way so that the tickets arrive.
@@ -165,13 +172,13 @@ async fn visit(server: &ServerTls, tls: &ClientTls, name: &str) -> bool {
 async fn sessions_resume_also_after_the_certificate_was_swapped() {
     let ca = Authority::new();
     let options = ServerTlsOptions::default();
-    let server = ServerTls::build(&options, set(vec![ca.load("a", &["a.example"])], None)).unwrap();
+    let server = ServerTls::build(&options, set(vec![ca.load("a", &["a.example"])], None), &Trusts::default()).unwrap();
     let tls = client(&ca.client());
     assert!(!visit(&server, &tls, "a.example").await);
     assert!(visit(&server, &tls, "a.example").await);
     assert!(handshake(&server, &tls, "b.example").await.0.is_err());
     let next = ca.load("a2", &["a.example", "b.example"]);
-    server.swap(set(vec![next.clone()], None)).unwrap();
+    server.swap(set(vec![next.clone()], None), &Trusts::default()).unwrap();
     assert!(!visit(&server, &tls, "b.example").await, "the new certificate has a name more");
     assert!(visit(&server, &tls, "a.example").await, "the ticket survives");
 
@@ -180,7 +187,7 @@ async fn sessions_resume_also_after_the_certificate_was_swapped() {
     let Transport::Tls(stream) = &near else { panic!("not TLS") };
     assert_eq!(stream.get_ref().1.peer_certificates().unwrap(), next.key.cert, "a new client sees the new one");
 
-    assert!(server.swap(CertificateSet::default()).is_err());
+    assert!(server.swap(CertificateSet::default(), &Trusts::default()).is_err());
     assert!(visit(&server, &tls, "a.example").await, "a failed swap leaves all as it was");
 }
 
@@ -196,7 +203,8 @@ async fn refusals_of_endpoints_say_why_and_what_to_do() {
         other.load("o", &["o.example"]),
         stranger.load("s", &["s.example"]),
     ];
-    let server = ServerTls::build(&ServerTlsOptions::default(), set(certificates, Some(0))).unwrap();
+    let server =
+        ServerTls::build(&ServerTlsOptions::default(), set(certificates, Some(0)), &Trusts::default()).unwrap();
     for (name, words) in [
         ("c.example", &["endpoint c.example", "a.example", "*.b.example", "tls.sni"][..]),
         ("x.y.b.example", &["endpoint x.y.b.example", "*.b.example", "tls.sni"]),
@@ -219,7 +227,7 @@ async fn refusals_of_endpoints_say_why_and_what_to_do() {
 async fn system_does_not_know_our_authority() {
     let ca = Authority::new();
     let set = set(vec![ca.load("a", &["a.example"])], Some(0));
-    let server = ServerTls::build(&ServerTlsOptions::default(), set).unwrap();
+    let server = ServerTls::build(&ServerTlsOptions::default(), set, &Trusts::default()).unwrap();
     if let Ok((system, _)) = ClientTls::build(&ClientTlsOptions::default()) {
         assert!(handshake(&server, &system, "a.example").await.0.is_err());
     }
@@ -229,9 +237,9 @@ async fn system_does_not_know_our_authority() {
 async fn versions_below_the_minimum_are_refused() {
     let ca = Authority::new();
     let options = ServerTlsOptions { min_version: TlsVersion::Tls13, ..ServerTlsOptions::default() };
-    let server = ServerTls::build(&options, set(vec![ca.load("a", &["a.example"])], None)).unwrap();
+    let server = ServerTls::build(&options, set(vec![ca.load("a", &["a.example"])], None), &Trusts::default()).unwrap();
     let (_, far) = judged(&server, &["-tls1_2", "-servername", "a.example"]).await;
-    assert!(matches!(far, Err(TlsError::Client(_))));
+    assert!(matches!(far, Err(TlsError::Client { .. })));
 }
 
 #[test]
@@ -290,7 +298,12 @@ fn dates_are_told_and_read_alike() {
 #[tokio::test]
 async fn tickets_are_no_unasked_bytes_but_content_is() {
     let ca = Authority::new();
-    let server = ServerTls::build(&ServerTlsOptions::default(), set(vec![ca.load("a", &["a.example"])], None)).unwrap();
+    let server = ServerTls::build(
+        &ServerTlsOptions::default(),
+        set(vec![ca.load("a", &["a.example"])], None),
+        &Trusts::default(),
+    )
+    .unwrap();
     let tls = client(&ca.client());
     let (near, far) = handshake(&server, &tls, "a.example").await;
     let ((mut near, _), (mut far, _)) = (near.unwrap(), far.unwrap());
@@ -318,7 +331,12 @@ async fn tickets_are_no_unasked_bytes_but_content_is() {
 #[tokio::test(flavor = "local")]
 async fn relay_carries_bulk_and_half_close_through_tls() {
     let ca = Authority::new();
-    let server = ServerTls::build(&ServerTlsOptions::default(), set(vec![ca.load("a", &["a.example"])], None)).unwrap();
+    let server = ServerTls::build(
+        &ServerTlsOptions::default(),
+        set(vec![ca.load("a", &["a.example"])], None),
+        &Trusts::default(),
+    )
+    .unwrap();
     let (near, far) = handshake(&server, &client(&ca.client()), "a.example").await;
     let ((mut near, _), (mut a, _)) = (near.unwrap(), far.unwrap());
     let (b, mut origin) = tcp_pair().await;
@@ -353,7 +371,7 @@ async fn judged(server: &ServerTls, arguments: &[&str]) -> (String, Result<TlsFa
     command.args(["s_client", "-connect", &addr, "-ign_eof"]).args(arguments);
     let openssl = command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let serve = async {
-        let (mut transport, facts) = handshake_server(server, listener.accept().await.unwrap().0).await?;
+        let (mut transport, facts) = handshake_server(server, listener.accept().await.unwrap().0, &mut None).await?;
         transport.write_all(b"a word from the gateway\n").await.unwrap();
         transport.shutdown().await.unwrap();
         // Wait for the other side to end, so that our close is not a reset.
@@ -372,7 +390,8 @@ async fn judged(server: &ServerTls, arguments: &[&str]) -> (String, Result<TlsFa
 async fn openssl_verifies_us_and_resumes_in_both_versions() {
     let ca = Authority::new();
     let options = ServerTlsOptions { alpn: vec!["http/1.1".to_owned()], ..ServerTlsOptions::default() };
-    let server = ServerTls::build(&options, set(vec![ca.load("a", &["*.a.example"])], None)).unwrap();
+    let server =
+        ServerTls::build(&options, set(vec![ca.load("a", &["*.a.example"])], None), &Trusts::default()).unwrap();
     let roots = ca.path("ca.pem").display().to_string();
     for version in ["-tls1_2", "-tls1_3"] {
         let session = ca.path(version).display().to_string();
@@ -392,7 +411,7 @@ async fn openssl_verifies_us_and_resumes_in_both_versions() {
         let facts = facts.unwrap();
         assert!(text.contains("Verify return code: 0 (ok)") && text.contains("a word from the gateway"), "{text}");
         assert_eq!((facts.resumed, facts.alpn.as_deref()), (false, Some("http/1.1")));
-        server.swap(set(vec![ca.load("a2", &["*.a.example"])], None)).unwrap();
+        server.swap(set(vec![ca.load("a2", &["*.a.example"])], None), &Trusts::default()).unwrap();
         let (text, facts) = judged(&server, &[&base[..], &["-sess_in", &session]].concat()).await;
         assert!(facts.unwrap().resumed && text.contains("Reused, "), "{text}");
     }
@@ -403,7 +422,12 @@ async fn openssl_verifies_us_and_resumes_in_both_versions() {
 #[ignore = "a measurement, to be run alone"]
 async fn measure_idle_tls_connections() {
     let ca = Authority::new();
-    let server = ServerTls::build(&ServerTlsOptions::default(), set(vec![ca.load("a", &["a.example"])], None)).unwrap();
+    let server = ServerTls::build(
+        &ServerTlsOptions::default(),
+        set(vec![ca.load("a", &["a.example"])], None),
+        &Trusts::default(),
+    )
+    .unwrap();
     let tls = client(&ca.client());
     let mut held = Vec::new();
     for round in 0..2 {

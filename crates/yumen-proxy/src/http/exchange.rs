@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use yumen_config::config::AbsoluteForm;
-use yumen_core::{Error, Exchange, Interim, Next, Request, Response, Side, Stage, Version};
+use yumen_core::{Caller, Conn, Error, Exchange, Interim, Next, Request, Response, Side, Stage, Version};
 use yumen_http1::{TargetForm, tokens};
 use yumen_net::rt::{self, Deadline};
 use yumen_telemetry::{reasons, trace};
@@ -53,7 +53,7 @@ pub(crate) async fn answer(
     let Asked { form, connection_options, length, interim } = asked;
     exchange.interim = interim;
     begin(exchange, &mut request, listener, (form, connection_options));
-    let outcome = match admit(&request, form, length, listener) {
+    let outcome = match admit(&request, form, length, (listener, &exchange.conn)) {
         Ok(()) => dispatch(worker, listener, exchange, request, client).await,
         Err(error) => Err(error),
     };
@@ -114,6 +114,10 @@ fn begin(
         request.fields.set("Host", &authority);
     }
     headers::forward(request, exchange, policy, trusted);
+    if listener.config.tls.as_ref().and_then(|tls| tls.clients.as_ref()).is_some_and(|clients| clients.forward) {
+        let shown = exchange.conn.tls.as_ref().and_then(|tls| tls.client.as_deref());
+        headers::forward_certificate(&mut request.fields, shown);
+    }
     let given = request.fields.first("traceparent");
     let is_given = given.is_some();
     let own = given.and_then(trace::TraceParent::parse).map_or_else(trace::TraceParent::mint, |p| p.child());
@@ -125,11 +129,37 @@ fn begin(
     }
 }
 
+/// Whose request it is.
+fn caller(exchange: &Exchange) -> Caller<'_> {
+    let certificate = exchange.conn.tls.as_ref().and_then(|tls| tls.client.as_deref());
+    Caller { address: exchange.client, certificate }
+}
+
+/// Whether the handshake met the policy about client certificates that the host of the request has now. Where it did not,
+/// the client may not be who the host's policy asks for (RFC 9110 section 15.5.20).
+fn is_directed(request: &Request, conn: &Conn, listener: &Listener) -> bool {
+    let (Some(tls), Some(facts)) = (&listener.tls, &conn.tls) else { return true };
+    if facts.policy == 0 && !tls.asks_clients() {
+        return true;
+    }
+    let host = request.host();
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    tls.policy(Some(&host)) == facts.policy
+}
+
 /// What no route can allow.
-fn admit(request: &Request, form: TargetForm, length: Option<u64>, listener: &Listener) -> Result<(), Error> {
+fn admit(
+    request: &Request,
+    form: TargetForm,
+    length: Option<u64>,
+    (listener, conn): (&Listener, &Conn),
+) -> Result<(), Error> {
     let refuse = |reason| Err(Error::new(Side::Client, Stage::Route, reason));
     if form == TargetForm::Authority {
         return refuse(reasons::CONNECT_METHOD_REFUSED);
+    }
+    if !is_directed(request, conn, listener) {
+        return refuse(reasons::MISDIRECTED_REQUEST);
     }
     if form == TargetForm::Absolute && listener.config.absolute_form == AbsoluteForm::Refuse {
         return refuse(reasons::ABSOLUTE_FORM_REFUSED);
@@ -156,7 +186,7 @@ async fn dispatch(
     if let Some(last) = hops::count(&mut request)? {
         return Ok(last);
     }
-    let Some(route) = listener.table.find(&request, exchange.client) else {
+    let Some(route) = listener.table.find(&request, caller(exchange)) else {
         let error = Error::new(Side::Client, Stage::Route, reasons::NO_ROUTE);
         exchange.failed(&error);
         return Ok(respond::plain(listener.config.default_status, reasons::NO_ROUTE.code()));

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use yumen_config::config::{Forwarded, ForwardedEmit};
-use yumen_core::{Exchange, Fields, Request, Version, write_address};
+use yumen_core::{ClientCertificate, Exchange, Fields, Request, Version, write_address};
 use yumen_http1::tokens;
 
 /// Whether a peer is a proxy whose word about the client counts.
@@ -93,9 +95,27 @@ pub(crate) fn forward(request: &mut Request, exchange: &Exchange, policy: &Forwa
     }
 }
 
+/// Tells endpoints the client's certificate (RFC 9440). What came in these fields goes, even from a proxy that is trusted:
+/// it is about another connection.
+pub(crate) fn forward_certificate(fields: &mut Fields, shown: Option<&ClientCertificate>) {
+    for name in CERTIFICATE {
+        fields.remove(name);
+    }
+    let Some(shown) = shown else { return };
+    // A byte sequence of structured fields, RFC 9651 section 3.3.5.
+    let encoded = |der: &[u8]| format!(":{}:", BASE64.encode(der));
+    fields.add("Client-Cert", encoded(&shown.der).as_bytes());
+    if !shown.chain.is_empty() {
+        let all: Vec<String> = shown.chain.iter().map(|der| encoded(der)).collect();
+        fields.add("Client-Cert-Chain", all.join(", ").as_bytes());
+    }
+}
+
+const CERTIFICATE: [&str; 2] = ["client-cert", "client-cert-chain"];
+
 /// Fields by which a proxy in front says who the client is; underscore twins become the same name in some origins.
 pub(crate) fn is_claim(name: &[u8]) -> bool {
-    const CLAIMS: [&[u8]; 8] = [
+    const CLAIMS: [&[u8]; 10] = [
         b"forwarded",
         b"x-forwarded-for",
         b"x-forwarded-proto",
@@ -104,14 +124,16 @@ pub(crate) fn is_claim(name: &[u8]) -> bool {
         b"x-forwarded-server",
         b"x-forwarded-prefix",
         b"x-real-ip",
+        b"client-cert",
+        b"client-cert-chain",
     ];
     let same = |claim: &[u8]| {
         name.len() == claim.len()
             && name.iter().zip(claim).all(|(a, b)| a.to_ascii_lowercase() == *b || (*a == b'_' && *b == b'-'))
     };
     // Length and first letter rule out nearly every field at once.
-    matches!(name.len(), 9 | 15..=18)
-        && matches!(name.first(), Some(b'f' | b'F' | b'x' | b'X'))
+    matches!(name.len(), 9 | 11 | 15..=18)
+        && matches!(name.first(), Some(b'f' | b'F' | b'x' | b'X' | b'c' | b'C'))
         && CLAIMS.iter().any(|claim| same(claim))
 }
 
@@ -152,6 +174,11 @@ mod tests {
 
     #[test]
     fn underscore_twins_of_claims_are_claims() {
-        assert!(is_claim(b"X_Forwarded-For") && is_claim(b"x-real_ip") && !is_claim(b"X-Forwarded"));
+        assert!(
+            is_claim(b"X_Forwarded-For")
+                && is_claim(b"x-real_ip")
+                && is_claim(b"Client_Cert")
+                && !is_claim(b"X-Forwarded")
+        );
     }
 }

@@ -1,12 +1,13 @@
 //! Conditions of a route besides host and path.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 use regex::Regex;
-use yumen_config::config::{FieldMatch, FieldTest, Matcher, Text};
-use yumen_core::Request;
+use yumen_config::config::{CertificateMatch, FieldMatch, FieldTest, Matcher, Text};
+use yumen_core::{Caller, Request};
+
+use super::identity;
 
 /// Conditions, compiled.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct Conditions {
     headers: Vec<Condition>,
     query: Vec<Condition>,
     source: Vec<IpNet>,
+    client_cert: Option<CertificateMatch>,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,7 @@ impl Conditions {
             headers: all(&matcher.headers)?,
             query: all(&matcher.query)?,
             source: matcher.source.clone(),
+            client_cert: matcher.client_cert.clone(),
         })
     }
 
@@ -49,10 +52,11 @@ impl Conditions {
             + self.headers.len()
             + self.query.len()
             + usize::from(!self.source.is_empty())
+            + usize::from(self.client_cert.is_some())
     }
 
     /// Those that do not hold, in words for `explain`.
-    pub(crate) fn failing(&self, request: &Request, client: IpAddr) -> Vec<String> {
+    pub(crate) fn failing(&self, request: &Request, caller: Caller<'_>) -> Vec<String> {
         let mut all = Vec::new();
         let method = request.method.as_str();
         if !self.methods.is_empty() && !self.methods.iter().any(|m| m == method) {
@@ -65,20 +69,25 @@ impl Conditions {
                 all.push(format!("{noun} {} {}", condition.name, condition.test.complaint(value.as_deref())));
             }
         }
+        let client = caller.address;
         if !self.source.is_empty() && !self.source.iter().any(|net| net.contains(&client)) {
             let nets: Vec<String> = self.source.iter().take(3).map(ToString::to_string).collect();
             let more = if self.source.len() > 3 { " and others" } else { "" };
             all.push(format!("client address {client} is not in {}{more}", nets.join(", ")));
         }
+        if let Some(wanted) = &self.client_cert {
+            all.extend(identity::complaint(wanted, caller.certificate));
+        }
         all
     }
 
     /// Whether all hold.
-    pub(crate) fn holds(&self, request: &Request, client: IpAddr) -> bool {
+    pub(crate) fn holds(&self, request: &Request, caller: Caller<'_>) -> bool {
         (self.methods.is_empty() || self.methods.iter().any(|m| m == request.method.as_str()))
             && self.headers.iter().all(|c| c.holds(header(request, &c.name)))
             && self.query.iter().all(|c| c.holds(parameter(request, &c.name).as_deref()))
-            && (self.source.is_empty() || self.source.iter().any(|net| net.contains(&client)))
+            && (self.source.is_empty() || self.source.iter().any(|net| net.contains(&caller.address)))
+            && self.client_cert.as_ref().is_none_or(|wanted| identity::fits(wanted, caller.certificate))
     }
 }
 

@@ -8,6 +8,7 @@
 pub(crate) mod why;
 pub(crate) mod table;
 mod matcher;
+mod identity;
 mod host;
 mod path;
 

@@ -1,11 +1,10 @@
 //! The routes of one listener, compiled.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use regex::Regex;
 use yumen_config::config::{self, HostPattern, PathMatch};
-use yumen_core::{Met, Middleware, Request};
+use yumen_core::{Caller, Met, Middleware, Request};
 use yumen_telemetry::RouteMetrics;
 
 use super::matcher::Conditions;
@@ -46,8 +45,8 @@ impl Route {
     }
 
     /// The conditions that do not hold, in words.
-    pub(crate) fn failing(&self, request: &Request, client: IpAddr) -> Vec<String> {
-        self.conditions.failing(request, client)
+    pub(crate) fn failing(&self, request: &Request, caller: Caller<'_>) -> Vec<String> {
+        self.conditions.failing(request, caller)
     }
 }
 
@@ -105,9 +104,9 @@ impl Table {
     }
 
     /// The route that takes a request.
-    pub(crate) fn find(&self, request: &Request, client: IpAddr) -> Option<&Arc<Route>> {
+    pub(crate) fn find(&self, request: &Request, caller: Caller<'_>) -> Option<&Arc<Route>> {
         let mut accept =
-            |index: u32| self.routes.get(index as usize).is_some_and(|r| r.conditions.holds(request, client));
+            |index: u32| self.routes.get(index as usize).is_some_and(|r| r.conditions.holds(request, caller));
         let path = request.path();
         let index = {
             let mut within = |paths: &path::Paths<u32>| paths.find(path, &mut accept);
@@ -121,11 +120,11 @@ impl Table {
     }
 
     /// Every candidate on the way, nearest first; the last one took the request unless it too says why not.
-    pub(crate) fn explain(&self, request: &Request, client: IpAddr) -> Vec<Step> {
+    pub(crate) fn explain(&self, request: &Request, caller: Caller<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut accept = |index: u32| {
             let Some(route) = self.routes.get(index as usize) else { return false };
-            let refused = route.failing(request, client);
+            let refused = route.failing(request, caller);
             let taken = refused.is_empty();
             steps.push(Step { route: Arc::clone(route), refused });
             taken

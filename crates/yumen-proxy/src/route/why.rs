@@ -4,12 +4,11 @@
 //! tells of those that the tables never offer because their host or path is another.
 
 use std::cmp::Reverse;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use regex::Regex;
 use yumen_config::config::{self, HostPattern, ListenerName, PathMatch};
-use yumen_core::Request;
+use yumen_core::{Caller, Request};
 
 use super::table::{Route, Table};
 
@@ -30,7 +29,7 @@ type Rank = ((u8, usize), (u8, usize), usize);
 /// most `limit`, and how many more there are.
 pub(crate) fn nearest(
     table: &Table,
-    (request, client): (&Request, IpAddr),
+    (request, caller): (&Request, Caller<'_>),
     on: &ListenerName,
     taken: Option<&Arc<Route>>,
     limit: usize,
@@ -48,7 +47,7 @@ pub(crate) fn nearest(
             continue;
         }
         let mut why: Vec<String> = host_fails.into_iter().chain(path_fails).collect();
-        why.extend(route.failing(request, client));
+        why.extend(route.failing(request, caller));
         let close = closeness(&route.config, &host, path);
         found.push((why.len(), Reverse(close), Reverse(own), Miss { route: Arc::clone(route), why }));
     }
@@ -96,7 +95,8 @@ fn rank(route: &config::Route, host: &str) -> Rank {
     let conditions = usize::from(!matcher.methods.is_empty())
         + matcher.headers.len()
         + matcher.query.len()
-        + usize::from(!matcher.source.is_empty());
+        + usize::from(!matcher.source.is_empty())
+        + usize::from(matcher.client_cert.is_some());
     (by_host, by_path, conditions)
 }
 

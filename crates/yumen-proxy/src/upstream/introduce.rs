@@ -56,7 +56,15 @@ fn tlvs(conn: &Conn, beside: Beside<'_>) -> Tlvs {
     // The specification allows no more.
     tlvs.push(kind::UNIQUE_ID, if id.len() <= 128 { id } else { number.as_bytes() });
     if let Some(tls) = tls {
-        tlvs.push_ssl(SPOKEN, UNVERIFIED, &[(kind::SSL_VERSION, tls.version), (kind::SSL_CIPHER, tls.cipher)]);
+        let mut fields = vec![(kind::SSL_VERSION, tls.version), (kind::SSL_CIPHER, tls.cipher)];
+        match &tls.client {
+            Some(client) => {
+                fields.extend(client.common_name.as_deref().map(|name| (kind::SSL_CN, name)));
+                let now = if tls.resumed { 0 } else { CERTIFICATE };
+                tlvs.push_ssl(SPOKEN | SESSION | now, 0, &fields);
+            }
+            None => tlvs.push_ssl(SPOKEN, UNVERIFIED, &fields),
+        }
     } else if let Some((proxied, version)) = proxied.and_then(|p| Some((p, p.tls.as_deref()?))) {
         match &proxied.common_name {
             Some(name) => {

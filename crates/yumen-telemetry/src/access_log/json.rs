@@ -1,6 +1,6 @@
 //! A line as JSON. The order of the keys is part of the format; absent values are left out.
 
-use yumen_core::{Proxied, write_address};
+use yumen_core::{AlternativeName, ClientCertificate, Proxied, write_address};
 
 use super::line::{escaped, millis, number, text_or_hex, timestamp};
 use super::record::Record;
@@ -45,6 +45,9 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     }
     optional(out, key!("sni"), record.sni);
     optional(out, key!("user"), record.user);
+    if let Some(client) = record.conn.tls.as_ref().and_then(|tls| tls.client.as_deref()) {
+        certificate(out, client);
+    }
     if let Some(proxied) = &record.conn.proxied {
         proxy(out, proxied);
     }
@@ -57,6 +60,28 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
         present(out, key!("detail"), &failure.detail);
     }
     out.extend_from_slice(b"}\n");
+}
+
+/// The certificate of the client.
+fn certificate(out: &mut Vec<u8>, client: &ClientCertificate) {
+    string(out, key!("cert_subject"), &client.subject);
+    if !client.names.is_empty() {
+        out.extend_from_slice(key!("cert_san"));
+        for (at, name) in client.names.iter().enumerate() {
+            out.extend_from_slice(if at == 0 { b"[\"" } else { b",\"" });
+            match name {
+                AlternativeName::Dns(name) | AlternativeName::Uri(name) | AlternativeName::Email(name) => {
+                    escaped(out, name);
+                }
+                AlternativeName::Ip(ip) => write_address(out, *ip),
+            }
+            out.push(b'"');
+        }
+        out.push(b']');
+    }
+    string(out, key!("cert_issuer"), &client.issuer);
+    string(out, key!("cert_serial"), &client.serial);
+    string(out, key!("cert_fingerprint"), &client.fingerprint);
 }
 
 /// What a proxy in front said by the PROXY protocol.

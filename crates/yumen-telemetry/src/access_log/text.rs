@@ -44,6 +44,9 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     if let Some(user) = record.user {
         word(out, b" user=", user);
     }
+    if let Some(client) = record.conn.tls.as_ref().and_then(|tls| tls.client.as_deref()) {
+        word(out, b" cert=", &client.subject);
+    }
     if let Some(proxied) = &record.conn.proxied {
         out.extend_from_slice(b" proxy=");
         write_address(out, proxied.by.ip());

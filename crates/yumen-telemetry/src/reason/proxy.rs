@@ -38,6 +38,26 @@ super::declare! {
         "TLS could not be agreed upon with the client",
         "the client speaks no version or cipher we allow, distrusts the certificate, or is a scanner",
         "read the detail; if honest clients are meant, lower the listener's least TLS version or serve a certificate they trust";
+    CLIENT_CERT_MISSING = "client_cert_missing" Client Handshake 0
+        "the client showed no certificate where one is required",
+        "a client without a certificate, or one that found none of its own among the authorities we name",
+        "give the client a certificate of an authority in client_auth.ca; mode optional lets others in";
+    CLIENT_CERT_UNTRUSTED = "client_cert_untrusted" Client Handshake 0
+        "the client's certificate is of an authority that is not trusted here",
+        "a certificate of another authority, or one sent without the intermediate certificates",
+        "add the authority to client_auth.ca, or let the client send its whole chain";
+    CLIENT_CERT_EXPIRED = "client_cert_expired" Client Handshake 0
+        "the client's certificate is not valid any more, or not yet",
+        "a certificate that was not renewed, or a wrong clock on either side",
+        "renew the client's certificate, or correct the clock";
+    CLIENT_CERT_REVOKED = "client_cert_revoked" Client Handshake 0
+        "the client's certificate was revoked, or no valid list tells whether it was",
+        "a revoked certificate; or the list in client_auth.crl is overdue, or missing for an authority of the chain",
+        "read the detail; renew the list, or give the client another certificate";
+    CLIENT_CERT_REFUSED = "client_cert_refused" Client Handshake 0
+        "the client's certificate cannot be used",
+        "a certificate that is not meant for clients, or is malformed",
+        "read the detail; issue one with the extended key usage clientAuth";
     HANDSHAKE_TIMEOUT = "handshake_timeout" Client Handshake 0
         "the client did not finish the TLS handshake in time",
         "a client that connects and stays silent, or a very slow network",
@@ -84,8 +104,8 @@ super::declare! {
         "a client that traces the way of its requests with Max-Forwards, or a scanner",
         "nothing: routes pass TRACE on to endpoints unless their methods leave it out";
     MISDIRECTED_REQUEST = "misdirected_request" Client Route 421
-        "the request is for another host than the one the TLS handshake named",
-        "a client that reuses a connection for a host with another certificate or other TLS settings",
+        "the request is for a host whose policy about client certificates is not the one the TLS handshake met",
+        "a client that reuses a connection for another host, names one host in TLS and another in the request, or keeps a connection over a change of the policy",
         "nothing: clients repeat it on a new connection; else align Host and server name";
     NO_ROUTE = "no_route" Us Route 404
         "no route met the request",

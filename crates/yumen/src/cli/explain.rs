@@ -106,6 +106,11 @@ fn readable(answer: &Value) -> String {
     if !proxies.is_empty() {
         _ = writeln!(out, "          the client is whom a PROXY header names; only {} may connect", proxies.join(", "));
     }
+    match listener["client_certificate"].as_str() {
+        Some("required") => _ = writeln!(out, "          the client must show a certificate for this host"),
+        Some("optional") => _ = writeln!(out, "          the client may show a certificate for this host"),
+        _ => {}
+    }
     if let Some(refuses) = listener["refuses"].as_str() {
         _ = writeln!(out, "          the connection is closed: {refuses}");
     }

@@ -13,6 +13,7 @@ mod site;
 
 mod balance;
 mod change;
+mod client_certificates;
 mod dns;
 mod drain;
 mod endpoint_tls;

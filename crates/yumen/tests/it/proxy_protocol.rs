@@ -1,10 +1,10 @@
 //! The PROXY protocol on both sides, judged by HAProxy, nginx and curl.
 
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::authority::Authority;
-use crate::ends::{Client, Origin};
+use crate::ends::{Client, Origin, accept, listen};
 use crate::gateway::{text, until};
 use crate::haproxy::Haproxy;
 use crate::nginx::Nginx;
@@ -344,6 +344,41 @@ fn client_of_a_header_that_came_in_is_the_one_of_the_header_that_goes_out() {
     let mut client = Client::connect(site.addr("web"));
     client.send([&binary(b"\x02\x00\x06a.test\x05\x00\x04id-7")[..], REQUEST.as_bytes()].concat());
     assert_eq!(client.answer().body, "203.0.113.9 443 a.test id-7");
+}
+
+#[test]
+fn endpoint_of_tcp_is_told_tls_and_the_certificate_of_the_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    authority.issue("one", "one", &["one.test"]);
+    authority.issue("ann", "ann of test", &[]);
+    let (listener, endpoint) = listen();
+    let site = Site::start_in(
+        folder,
+        &format!(
+            "listeners: {{ web: {{ bind: \"127.0.0.1:0\", protocol: tcp, upstream: up, \
+             tls: {{ certificates: {{ cert: one.pem, key: one.key }}, client_auth: {{ ca: ca.pem }} }} }} }}\n\
+             upstreams: {{ up: {{ endpoints: [\"{endpoint}\"], proxy_protocol: v2 }} }}\n"
+        ),
+    );
+    let file = |name: &str| site.folder().join(name).to_string_lossy().into_owned();
+    let mut openssl = Command::new("openssl")
+        .args(["s_client", "-quiet", "-servername", "one.test", "-connect", &site.addr("web").to_string()])
+        .args(["-CAfile", &file("ca.pem"), "-cert", &file("ann.pem"), "-key", &file("ann.key")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut near = accept(&listener);
+    let head = near.exactly(16);
+    let rest = near.exactly(usize::from(u16::from_be_bytes([head[14], head[15]])));
+    let has = |part: &[u8]| rest.windows(part.len()).any(|w| w == part);
+    // Type and length stand before each text; the verdict 0 says that the certificate is good.
+    assert!(has(b"\x22\x00\x0bann of test") && has(b"\x21\x00\x07TLSv1.3"), "{}", rest.escape_ascii());
+    assert!(has(b"\x02\x00\x08one.test") && has(b"\x07\x00\x00\x00\x00\x21"), "{}", rest.escape_ascii());
+    openssl.kill().unwrap();
+    openssl.wait().unwrap();
 }
 
 #[test]
