@@ -27,7 +27,7 @@ use crate::worker::Order;
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long it is tried to put back an address that was closed in vain.
-const PUT_BACK: Duration = Duration::from_secs(3);
+const PUT_BACK: Duration = Duration::from_secs(10);
 
 /// What an apply did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

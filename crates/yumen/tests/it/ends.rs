@@ -48,10 +48,24 @@ pub(crate) fn field(head: &str, name: &str) -> Option<String> {
 
 impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).unwrap();
+        Self::over(TcpStream::connect(addr).unwrap())
+    }
+
+    /// A client over a connection.
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self(BufReader::new(stream))
+    }
+
+    /// Whether a GET is answered; a connection that ends before is not.
+    pub(crate) fn is_answered(&mut self, path: &str) -> bool {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: example.com\r\n\r\n");
+        let sent = self.0.get_mut().write_all(request.as_bytes()).is_ok();
+        sent && read_head(&mut self.0).is_some_and(|head| {
+            self.content(&head);
+            head.starts_with("HTTP/1.1 200")
+        })
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {

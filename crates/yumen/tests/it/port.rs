@@ -2,7 +2,7 @@
 //! on a port of its own.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::Relaxed};
 
 use yumen_net::os::SHARES_PORT;
 
@@ -93,21 +93,23 @@ fn every_address_of_ipv6_takes_ipv4_too_and_tells_it_as_such() {
     }
 }
 
-/// A port that is free on every address, apart from those that other tests and the system give out.
+/// A port that is free on every address, apart from those that other tests and the system give out: each process of tests
+/// has four of its own.
 fn quiet_port() -> u16 {
-    let mut port = 9000 + (std::process::id() % 5000) as u16;
-    while TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_err() {
-        port += 1;
-    }
-    port
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 9000 + (std::process::id() % 1500) as u16 * 4;
+    let mut ports = std::iter::from_fn(|| Some(first + NEXT.fetch_add(1, Relaxed)));
+    ports.find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()).unwrap()
 }
 
-/// Connects although the listener may be between two addresses, where the system lets nobody share a port.
-fn connect(addr: SocketAddr) -> Client {
-    if !SHARES_PORT {
-        drop(until("the listener", || TcpStream::connect(addr).ok()));
-    }
-    Client::connect(addr)
+/// A connection that was answered once. Where the system lets nobody share a port, the listener may be between two
+/// addresses, and then one is made again.
+fn arrive(addr: SocketAddr) -> Client {
+    let once = || {
+        let mut client = Client::over(TcpStream::connect(addr).ok()?);
+        client.is_answered("/").then_some(client)
+    };
+    if SHARES_PORT { once().expect("a connection that is answered") } else { until("a connection", once) }
 }
 
 #[test]
@@ -121,13 +123,13 @@ fn listener_moves_between_one_and_every_address_of_its_port_under_load() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let mut client = connect(addr);
+                let mut client = arrive(addr);
                 while !over.load(Relaxed) {
                     let answer = client.get("/");
                     assert_eq!((answer.status, answer.body.as_str()), (200, "hello"));
                     asked.fetch_add(1, Relaxed);
                     if answer.closes() {
-                        client = connect(addr);
+                        client = arrive(addr);
                     }
                 }
             });
@@ -161,5 +163,5 @@ fn listener_that_cannot_move_on_its_port_stays_where_it_was() {
         assert!(told.contains(&format!("{one}, which was closed to make room for it, is open again")), "{told}");
     }
     assert_eq!(site.addr("web"), one.parse().unwrap());
-    assert_eq!((kept.get("/").status, connect(one.parse().unwrap()).get("/").status), (200, 200));
+    assert_eq!((kept.get("/").status, arrive(one.parse().unwrap()).get("/").status), (200, 200));
 }
