@@ -176,10 +176,32 @@ pub fn ask_reload(name: &str) -> io::Result<()> {
 /// # Errors
 /// As [`ask_reload`]; 1052 and 1061 when the service does not take this one.
 pub fn send_control(name: &str, control: u32) -> io::Result<()> {
-    let (name, mut status) = (wide(name), SERVICE_STATUS::default());
+    let mut status = SERVICE_STATUS::default();
     // Numbers from 128 on are those that a service gives a meaning itself.
     let right = if control < 128 { SERVICE_PAUSE_CONTINUE } else { SERVICE_USER_DEFINED_CONTROL };
-    // SAFETY: names end with a zero, each handle is closed once and used only before that, the status is a live local.
+    // SAFETY: the handle is open, and the status is a live local.
+    with_service(name, right, |service| unsafe { ControlService(service, control, &raw mut status) })
+}
+
+/// Leaves a service, from its next start on, only the privilege that every process has: to walk through folders. The others
+/// of service accounts, to act as whoever connects among them, are of no use to it.
+///
+/// # Errors
+/// What the system says: 5 no right.
+pub fn limit_privileges(name: &str) -> io::Result<()> {
+    // A list that ends with an empty text.
+    let mut names = wide("SeChangeNotifyPrivilege\0");
+    let info = SERVICE_REQUIRED_PRIVILEGES_INFOW { pmszRequiredPrivileges: names.as_mut_ptr() };
+    // SAFETY: the handle is open, and the structure of that level and the list it points to are live locals.
+    with_service(name, SERVICE_CHANGE_CONFIG, |service| unsafe {
+        ChangeServiceConfig2W(service, SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO, (&raw const info).cast())
+    })
+}
+
+/// Does something with a service that says 0 when it failed.
+fn with_service(name: &str, right: u32, act: impl FnOnce(SC_HANDLE) -> i32) -> io::Result<()> {
+    let name = wide(name);
+    // SAFETY: names end with a zero, each handle is closed once and used only before that.
     unsafe {
         let manager = OpenSCManagerW(ptr::null(), ptr::null(), SC_MANAGER_CONNECT);
         if manager.is_null() {
@@ -188,10 +210,7 @@ pub fn send_control(name: &str, control: u32) -> io::Result<()> {
         let service = OpenServiceW(manager, name.as_ptr(), right);
         let mut outcome = Err(io::Error::last_os_error());
         if !service.is_null() {
-            outcome = match ControlService(service, control, &raw mut status) {
-                0 => Err(io::Error::last_os_error()),
-                _ => Ok(()),
-            };
+            outcome = if act(service) == 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
             CloseServiceHandle(service);
         }
         CloseServiceHandle(manager);

@@ -13,7 +13,7 @@ use windows_service::service::{
     ServiceStatus, ServiceType,
 };
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
-use yumen_net::os::windows_service::ask_reload;
+use yumen_net::os::windows_service::{ask_reload, limit_privileges};
 use yumen_net::os::windows_system::{EventSource, OtherProcess, close_folder};
 
 use super::super::plan::{Outcome, Plan, Scope};
@@ -130,6 +130,8 @@ fn options(service: &Service, plan: &Plan) -> Vec<String> {
         ("time at shutdown", service.set_preshutdown_timeout(plan.needs.drain.saturating_add(MARGIN))),
     ];
     let refused = tried.into_iter().filter_map(|(what, done)| Some((what, os(done.err()?))));
+    let privileges = limit_privileges(&plan.instance.id()).err().map(|error| ("no needless privileges", error));
+    let refused = refused.chain(privileges);
     refused.map(|(what, error)| format!("this system refused a setting of the service, {what}: {error}")).collect()
 }
 
