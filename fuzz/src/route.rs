@@ -76,6 +76,7 @@ fn ask(method: &str, host: &str, target: &str, rest: &[&str]) -> Option<(Explain
         method: method.to_owned(),
         url: format!("http://{host}{target}"),
         fields: fields.clone(),
+        client_cert: None,
         source: Some(client),
         listener: Some("web".to_owned()),
     };

@@ -126,6 +126,7 @@ impl AdminClient {
             "url": request.url,
             "fields": request.fields,
             "source": request.source,
+            "client_cert": request.client_cert,
             "listener": request.listener,
         });
         self.json(Method::POST, "/explain", Some(question)).await

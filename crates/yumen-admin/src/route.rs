@@ -144,7 +144,7 @@ impl Desk {
                 StatusCode::BAD_REQUEST,
                 "question_invalid",
                 error,
-                r#"send {"url": "https://host/path"} and, if wanted, "method", "fields" as pairs, "source", "listener""#,
+                r#"send {"url": "https://host/path"} and, if wanted, "method", "fields" as pairs, "source", "client_cert" in PEM, "listener""#,
             )
         };
         let question: Question =
@@ -164,6 +164,7 @@ struct Question {
     #[serde(default)]
     fields: Vec<(String, String)>,
     source: Option<IpAddr>,
+    client_cert: Option<String>,
     listener: Option<String>,
 }
 
@@ -173,7 +174,14 @@ fn get() -> String {
 
 impl From<Question> for ExplainRequest {
     fn from(q: Question) -> Self {
-        Self { method: q.method, url: q.url, fields: q.fields, source: q.source, listener: q.listener }
+        Self {
+            method: q.method,
+            url: q.url,
+            fields: q.fields,
+            source: q.source,
+            client_cert: q.client_cert,
+            listener: q.listener,
+        }
     }
 }
 

@@ -69,9 +69,3 @@ pub struct Caller<'a> {
     /// The certificate it showed.
     pub certificate: Option<&'a ClientCertificate>,
 }
-
-impl From<IpAddr> for Caller<'_> {
-    fn from(address: IpAddr) -> Self {
-        Self { address, certificate: None }
-    }
-}

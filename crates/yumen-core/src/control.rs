@@ -20,6 +20,8 @@ pub struct ExplainRequest {
     pub fields: Vec<(String, String)>,
     /// The client's address; default `127.0.0.1`.
     pub source: Option<std::net::IpAddr>,
+    /// The certificates the client shows, PEM, its own first; default none. They are not verified.
+    pub client_cert: Option<String>,
     /// The listener to ask; default: the one the URL's scheme and port name.
     pub listener: Option<String>,
 }

@@ -18,6 +18,7 @@ pub use yumen_core::TlsFacts;
 
 pub use certificate::{Certificate, CertificateError, CertificateFiles, CertificateWarning};
 pub use client::{ClientTls, ClientTlsOptions, Roots, connect, connect_offering};
+pub use identity::describe_client;
 pub use server::{CertificateSet, ClientFault, ServerTls, ServerTlsOptions, handshake_server};
 pub use trust::{ClientAuth, ClientPolicy, Trusts};
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use yumen_config::config::{ClientAuth, Listener, Protocol};
-use yumen_core::{ExplainRequest, Fields, Method, Request, Scheme};
+use yumen_core::{Caller, ExplainRequest, Fields, Method, Request, Scheme};
+use yumen_net::tls::describe_client;
 
 use crate::middleware::is_allowed;
 use crate::route::{Route, why};
@@ -39,15 +40,17 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
     let listener = snapshot.listener(section.name.as_str()).ok_or("the listener is not running")?;
     // As on the data path: an IPv4 client of a socket for both families is written as IPv6.
     let client = ask.source.unwrap_or(IpAddr::from([127, 0, 0, 1])).to_canonical();
-    let steps = listener.table.explain(&request, client.into());
+    let certificate = ask.client_cert.as_deref().map(describe_client).transpose()?;
+    let caller = Caller { address: client, certificate: certificate.as_ref() };
+    let steps = listener.table.explain(&request, caller);
     let taken = steps.last().filter(|s| s.refused.is_empty());
     debug_assert!(
-        taken.map(|step| Arc::as_ptr(&step.route)) == listener.table.find(&request, client.into()).map(Arc::as_ptr),
+        taken.map(|step| Arc::as_ptr(&step.route)) == listener.table.find(&request, caller).map(Arc::as_ptr),
         "explained is what would be done"
     );
     let refused = steps.iter().filter(|s| !s.refused.is_empty()).map(|s| miss(&s.route, &s.refused));
     let (near, more) =
-        why::nearest(&listener.table, (&request, client.into()), &section.name, taken.map(|step| &step.route), NEAR);
+        why::nearest(&listener.table, (&request, caller), &section.name, taken.map(|step| &step.route), NEAR);
     // Those that the table offered come first: of them only a condition failed.
     let refused: Vec<Value> = refused.chain(near.iter().map(|m| miss(&m.route, &m.why))).collect();
     let binds: Vec<String> = section.bind.iter().map(ToString::to_string).collect();
@@ -61,6 +64,9 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
     });
     if !is_allowed(&section.access, client) {
         answer["listener"]["refuses"] = json!(format!("its `access` does not let {client} connect"));
+    }
+    if let Some(certificate) = &certificate {
+        answer["request"]["client_cert"] = json!(&*certificate.subject);
     }
     if let Some(policy) = &section.proxy_protocol {
         let from: Vec<String> = policy.from.iter().map(ToString::to_string).collect();

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
 use x509_cert::der::Decode;
 use x509_cert::der::asn1::{Ia5StringRef, PrintableStringRef, Utf8StringRef};
@@ -33,6 +34,16 @@ pub(super) fn client(chain: &[CertificateDer<'_>]) -> Option<ClientCertificate> 
         Err(error) => tracing::debug!(%error, fingerprint = %client.fingerprint, "a client certificate cannot be read"),
     }
     Some(client)
+}
+
+/// The owner of certificates in PEM, his own first. Nothing is verified: for explanations, not for access.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn describe_client(pem: &str) -> Result<ClientCertificate, String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    let chain = chain.map_err(|e| format!("the client's certificate is malformed PEM ({e})"))?;
+    client(&chain).ok_or_else(|| "the client's certificate is not in PEM".to_owned())
 }
 
 fn describe(client: &mut ClientCertificate, certificate: &x509_cert::Certificate) {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -30,6 +31,9 @@ pub(super) struct Explain {
     /// The client's address [default: 127.0.0.1]
     #[arg(long, value_name = "IP")]
     source: Option<IpAddr>,
+    /// The certificate the client shows, a PEM file; it is not verified [default: none]
+    #[arg(long, value_name = "FILE")]
+    client_cert: Option<PathBuf>,
     /// The listener to ask [default: the one the URL's scheme and port name]
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
@@ -68,9 +72,14 @@ impl Explain {
             url: self.url.clone(),
             fields: self.headers.iter().map(field).collect::<anyhow::Result<_>>()?,
             source: self.source,
+            client_cert: self.client_cert.as_deref().map(read).transpose()?,
             listener: self.listener.clone(),
         })
     }
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 async fn from_file(wish: crate::compose::Wish, request: &ExplainRequest) -> anyhow::Result<Value> {
@@ -93,6 +102,9 @@ fn readable(answer: &Value) -> String {
         word(&request["target"]),
         word(&request["client"])
     );
+    if let Some(subject) = request["client_cert"].as_str() {
+        _ = writeln!(out, "          with the certificate of {subject}");
+    }
     let listener = &answer["listener"];
     let texts = |value: &Value| value.as_array().into_iter().flatten().map(word).collect::<Vec<_>>();
     _ = writeln!(

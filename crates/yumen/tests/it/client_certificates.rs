@@ -389,6 +389,38 @@ fn routes_ask_about_the_certificate() {
     ]));
     assert!(explained.contains("the client shows no certificate"), "{explained}");
     assert!(explained.contains("may show a certificate"), "{explained}");
+    // Of a file, and of what runs; the route of the last question wants bob.
+    let url = format!("https://one.test:{port}/");
+    for (name, part) in [("bob", "route     all"), ("ann", "serial number of the client's certificate is not one")] {
+        let shown = site.folder().join(format!("{name}.pem"));
+        for live in [&[][..], &["--live"]] {
+            let usual =
+                ["explain", "GET", &url, "--client-cert", shown.to_str().unwrap(), "-c", file.to_str().unwrap()];
+            let said = text(&crate::gateway::yumen(&[&usual[..], live].concat()));
+            assert!(said.contains(part) && said.contains(&format!("certificate of CN={name}")), "{said}");
+        }
+    }
+}
+
+#[test]
+fn policies_hold_for_requests_over_http_2() {
+    let origin = Origin::named("hello");
+    let site = Site::start_in(folder(), &config(&origin, HOSTS, ALL));
+    // curl puts the field into `:authority` and leaves the name of the handshake as it is.
+    let asked = |host: &str| {
+        let field = format!("Host: {host}");
+        let answer = curl(&site, "two.test", None, &["--http2", "-H", &field, "-w", " %{http_version} %{http_code}"]);
+        String::from_utf8_lossy(&answer.stdout).into_owned()
+    };
+    assert_eq!(asked("two.test"), "hello 2 200");
+    for host in ["one.test", "x.deep.test", "ONE.test:443"] {
+        assert!(asked(host).ends_with(" 2 421"), "{host}");
+    }
+    let line = site.wait_access(|line| line["status"] == 421);
+    assert_eq!((&line["protocol"], &line["reason"]), (&"HTTP/2".into(), &"misdirected_request".into()), "{line}");
+    let answer = curl(&site, "one.test", Some("ann"), &["--http2", "-w", " %{http_version}"]);
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), "hello 2", "{}", text(&answer));
+    site.wait_access(|line| line["protocol"] == "HTTP/2" && line["cert_subject"] == "CN=ann");
 }
 
 #[test]
