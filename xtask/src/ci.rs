@@ -21,6 +21,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("python3", "python3"),
     ("nghttp", "nghttp2-client"),
+    ("nghttpd", "nghttp2-server"),
     ("setpriv", "util-linux"),
     ("dnsmasq", "dnsmasq-base"),
     ("strip", "binutils"),

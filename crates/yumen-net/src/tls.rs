@@ -147,6 +147,9 @@ fn explain(e: &rustls::Error) -> String {
         E::AlertReceived(A::CertificateRequired) => {
             "the other side wants a client certificate, and none is configured".to_owned()
         }
+        E::AlertReceived(A::NoApplicationProtocol) => {
+            "the other side speaks none of the protocols we offer by ALPN".to_owned()
+        }
         E::AlertReceived(A::UnrecognisedName) => "the other side does not serve that server name".to_owned(),
         E::InvalidMessage(_) => format!("what came is not TLS ({e})"),
         other => other.to_string(),

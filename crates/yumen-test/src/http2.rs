@@ -1,7 +1,7 @@
 //! The client's end of an HTTP/2 connection, frame by frame. Fields are literals that are never indexed (RFC 7541 section
 //! 6.2.2), so that a test can say exactly what goes on the wire, however wrong.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 
 use crate::peer::{End, Peer};
 
@@ -163,6 +163,28 @@ impl Http2 {
             }
         }
         client
+    }
+
+    /// The server's end of a connection that was accepted: reads the preface, and sends SETTINGS that forbid a table of
+    /// fields and these further ones.
+    ///
+    /// # Panics
+    /// When the client does not begin as it should.
+    #[must_use]
+    pub fn accept(stream: TcpStream, settings: &[u8]) -> Self {
+        let mut server = Self { peer: Peer::of(stream) };
+        let (preface, _) = server.peer.read(PREFACE.len());
+        assert_eq!(preface, PREFACE, "the beginning of a connection of HTTP/2");
+        server.send(&[&frame(4, 0, 0, &[&[0, 1, 0, 0, 0, 0], settings].concat())[..], &frame(4, 1, 0, b"")].concat());
+        server
+    }
+
+    /// The stream of the next request, whose head it skips.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub fn request(&mut self) -> u32 {
+        self.until("a request", |f| f.kind == 1).last().map_or(0, |f| f.stream)
     }
 
     /// Writes bytes. That the other side takes no more is found out by reading.

@@ -127,10 +127,12 @@ fn builder(listener: &Listener) -> Builder {
         .max_frame_size(settings.max_frame_size)
         .max_header_list_size(header_list(listener))
         .max_send_buffer_size(settings.send_buffer)
-        // The second line behind the meter: what the crate keeps of streams that were reset.
+        // The second line behind the meter, which has names for what it ends: what the crate keeps of streams that were
+        // reset.
         .max_concurrent_reset_streams(32)
-        .max_pending_accept_reset_streams(20)
-        .max_local_error_reset_streams(Some(256))
+        .max_pending_accept_reset_streams(256)
+        // Counted for as long as a connection lasts, and so no measure of a flood on one that lasts for days.
+        .max_local_error_reset_streams(Some(10_000))
         .reset_stream_duration(Duration::from_secs(2));
     builder
 }
@@ -142,9 +144,20 @@ fn broken(error: &h2::Error) -> Error {
         Some(io) if io.kind() == std::io::ErrorKind::ConnectionReset => of(reasons::CLIENT_RESET),
         Some(_) => of(reasons::CLIENT_GONE),
         None if error.is_remote() => of(reasons::CLIENT_GONE),
-        None if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) => of(reasons::H2_FLOOD),
+        None if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) => of(calmed(&error.to_string())),
         None => of(reasons::H2_PROTOCOL_ERROR),
     }
+}
+
+/// The name of what the crate itself found too much, by the words it sends with its GOAWAY.
+fn calmed(words: &str) -> yumen_core::Reason {
+    let known = [
+        ("too_many_internal_resets", reasons::H2_INDUCED_RESETS),
+        ("too_many_resets", reasons::H2_RAPID_RESET),
+        ("too_many_continuations", reasons::H2_CONTINUATION_FLOOD),
+        ("header_list_way_too_large", reasons::HEAD_TOO_LARGE),
+    ];
+    known.iter().find(|(word, _)| words.contains(word)).map_or(reasons::H2_FLOOD, |(_, reason)| *reason)
 }
 
 /// What a connection ends with on which there is too much of something, and its name.

@@ -13,7 +13,7 @@ use crate::gateway::PROGRAM;
 /// A command for a program of others.
 ///
 /// Panics when it is missing, and names the Debian package that has it.
-pub(super) fn command(name: &str, package: &str) -> Command {
+pub(crate) fn command(name: &str, package: &str) -> Command {
     let has = |folder: &Path| folder.join(format!("{name}{EXE_SUFFIX}")).is_file();
     if std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| has(&folder))) {
         return Command::new(name);
@@ -25,7 +25,7 @@ pub(super) fn command(name: &str, package: &str) -> Command {
 }
 
 /// The gateway in front of one origin.
-pub(super) fn gateway(origin: SocketAddr, listener: &str) -> Program {
+pub(crate) fn gateway(origin: SocketAddr, listener: &str) -> Program {
     let config = format!(
         "listeners: {{ web: {{ bind: \"127.0.0.1:0\"{listener} }} }}\n\
          routes: {{ all: {{ upstream: up }} }}\n\
@@ -35,23 +35,23 @@ pub(super) fn gateway(origin: SocketAddr, listener: &str) -> Program {
 }
 
 /// What a program said, when it went well.
-pub(super) fn said(output: Output) -> String {
+pub(crate) fn said(output: Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}: {text}{}", output.status, String::from_utf8_lossy(&output.stderr));
     text
 }
 
 /// A server of others, with a folder that it serves. It is killed when it is dropped.
-pub(super) struct Server {
-    pub(super) folder: TempDir,
-    pub(super) addr: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) folder: TempDir,
+    pub(crate) addr: SocketAddr,
     child: Child,
 }
 
 impl Server {
     /// Starts a server that cannot be asked for port 0: on a port that was free a moment ago, and on another when
     /// somebody was faster.
-    pub(super) fn start(folder: TempDir, mut command: impl FnMut(&Path, SocketAddr) -> Command) -> Self {
+    pub(crate) fn start(folder: TempDir, mut command: impl FnMut(&Path, SocketAddr) -> Command) -> Self {
         for _ in 0..5 {
             let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let log = std::fs::File::create(folder.path().join("server.log")).unwrap();
@@ -72,7 +72,7 @@ impl Server {
     }
 
     /// Writes a file that it serves.
-    pub(super) fn serve(&self, name: &str, content: &[u8]) {
+    pub(crate) fn serve(&self, name: &str, content: &[u8]) {
         std::fs::write(self.folder.path().join(name), content).unwrap();
     }
 }
@@ -85,7 +85,7 @@ impl Drop for Server {
 }
 
 /// nginx in one process, with the body of its `server` section.
-pub(super) fn nginx(server: &str) -> Server {
+pub(crate) fn nginx(server: &str) -> Server {
     let folder = tempfile::tempdir().unwrap();
     Server::start(folder, |folder, addr| {
         // Paths are relative to the folder that `-p` names.
