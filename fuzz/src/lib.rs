@@ -1,6 +1,7 @@
 //! What must hold for every input. The fuzz targets and the smoke test of each crate share these checks.
 
 pub mod config;
+pub mod frames;
 pub mod http1;
 pub mod proxy_header;
 pub mod route;

@@ -132,7 +132,8 @@ fn route_of(route: &Route, live: bool) -> Value {
                 one
             })
             .collect();
-        json!({"name": upstream.name(), "balance": upstream.config.balance.as_str(), "endpoints": endpoints})
+        json!({"name": upstream.name(), "balance": upstream.config.balance.as_str(),
+            "protocol": route.phase.protocol.as_str(), "endpoints": endpoints})
     });
     json!({"name": &*route.name, "pattern": pattern(route), "middlewares": chain, "upstream": upstream})
 }

@@ -56,7 +56,8 @@ fn upstream(upstream: &Upstream) -> Value {
             "latency_ms": e.latency().map(|t| t.as_micros() as f64 / 1000.0),
         })
     };
-    json!({"name": upstream.name(), "endpoints": upstream.endpoints().iter().map(endpoint).collect::<Vec<_>>()})
+    json!({"name": upstream.name(), "protocol": upstream.protocol(),
+        "endpoints": upstream.endpoints().iter().map(endpoint).collect::<Vec<_>>()})
 }
 
 /// What is not the same in two configurations: `section runtime: workers`, `route api`.

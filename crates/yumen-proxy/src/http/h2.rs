@@ -66,7 +66,13 @@ pub(super) async fn serve(
     drain: DrainWatch,
 ) {
     let settings = &listener.config.http2;
-    let budgets = Budgets { header_block: header_list(&listener).saturating_mul(4), ..Budgets::default() };
+    // The crate allows as many continuations; its end of the connection would have no name.
+    let continuations = (header_list(&listener) / settings.max_frame_size).saturating_mul(5) / 4;
+    let budgets = Budgets {
+        header_block: header_list(&listener).saturating_mul(2),
+        continuations: continuations.max(5),
+        ..Budgets::default()
+    };
     let line = Line::new(transport, Meter::new(budgets));
     let common = Common::new(settings.max_concurrent_streams);
     let ended = match rt::timeout(listener.config.timeouts.head, builder(&listener).handshake(line.metered())).await {
@@ -144,20 +150,9 @@ fn broken(error: &h2::Error) -> Error {
         Some(io) if io.kind() == std::io::ErrorKind::ConnectionReset => of(reasons::CLIENT_RESET),
         Some(_) => of(reasons::CLIENT_GONE),
         None if error.is_remote() => of(reasons::CLIENT_GONE),
-        None if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) => of(calmed(&error.to_string())),
+        None if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) => of(reasons::H2_FLOOD),
         None => of(reasons::H2_PROTOCOL_ERROR),
     }
-}
-
-/// The name of what the crate itself found too much, by the words it sends with its GOAWAY.
-fn calmed(words: &str) -> yumen_core::Reason {
-    let known = [
-        ("too_many_internal_resets", reasons::H2_INDUCED_RESETS),
-        ("too_many_resets", reasons::H2_RAPID_RESET),
-        ("too_many_continuations", reasons::H2_CONTINUATION_FLOOD),
-        ("header_list_way_too_large", reasons::HEAD_TOO_LARGE),
-    ];
-    known.iter().find(|(word, _)| words.contains(word)).map_or(reasons::H2_FLOOD, |(_, reason)| *reason)
 }
 
 /// What a connection ends with on which there is too much of something, and its name.

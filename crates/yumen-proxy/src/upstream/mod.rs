@@ -146,6 +146,11 @@ impl Upstream {
         self.endpoints.load_full()
     }
 
+    /// What is spoken to its endpoints unless a route says otherwise, as in the configuration.
+    pub fn protocol(&self) -> &'static str {
+        self.config.protocol.as_str()
+    }
+
     /// The upstream's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -153,7 +153,9 @@ fn readable(answer: &Value) -> String {
     if upstream.is_null() {
         return out;
     }
-    _ = writeln!(out, "upstream  {} ({})", word(&upstream["name"]), word(&upstream["balance"]));
+    let spoken = upstream["protocol"].as_str().filter(|protocol| *protocol != "auto");
+    let spoken = spoken.map(|protocol| format!(", {protocol}")).unwrap_or_default();
+    _ = writeln!(out, "upstream  {} ({}{spoken})", word(&upstream["name"]), word(&upstream["balance"]));
     for e in upstream["endpoints"].as_array().into_iter().flatten() {
         let health = match e["healthy"].as_bool() {
             Some(true) => ", healthy",

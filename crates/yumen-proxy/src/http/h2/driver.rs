@@ -203,7 +203,8 @@ impl<'a> Driver<'a> {
             return why.take().map_or(Ok(()), Err);
         }
         match ended {
-            Some(Err(error)) => Err(broken(&error)),
+            // The crate may have come to the same end by itself.
+            Some(Err(error)) => Err(self.line.excess().map_or_else(|| broken(&error), |excess| excessive(excess).1)),
             _ => Ok(()),
         }
     }
