@@ -5,4 +5,5 @@ pub mod frames;
 pub mod http1;
 pub mod proxy_header;
 pub mod route;
+pub mod sessions;
 pub mod sni;

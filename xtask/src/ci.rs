@@ -24,6 +24,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("nghttpd", "nghttp2-server"),
     ("setpriv", "util-linux"),
     ("dnsmasq", "dnsmasq-base"),
+    ("dig", "bind9-dnsutils"),
     ("strip", "binutils"),
     ("rpm", "rpm"),
     ("systemd-analyze", "systemd"),

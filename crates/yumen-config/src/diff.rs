@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::config::{
     Access, AccessLog, Admin, Config, Dns, Forwarded, Limits, Listener, ListenerHttp2, ListenerTimeouts, Log, Matcher,
-    Middleware, Pool, Retry, Rotate, Route, RouteTimeouts, Runtime, Upstream, UpstreamHttp2, UpstreamTimeouts,
-    UpstreamTls,
+    Middleware, Pool, Protocol, Retry, Rotate, Route, RouteTimeouts, Runtime, Udp, Upstream, UpstreamHttp2,
+    UpstreamTimeouts, UpstreamTls,
 };
 
 /// What happens to a part.
@@ -107,9 +107,10 @@ macro_rules! fields {
     (@ $old:expr, $new:expr) => { Vec::new() };
 }
 
-fields!(Listener: name, bind, protocol, proxy_protocol, tls, limits.*, timeouts.*, http2.*, forwarded.*, absolute_form, default_status, upstream, sni, access.*);
-fields!(Limits: request_line, head, fields, body, connections, requests_per_connection);
+fields!(Listener: name, bind, protocol, proxy_protocol, tls, limits.*, timeouts.*, http2.*, forwarded.*, absolute_form, default_status, upstream, sni, access.*, udp.*);
+fields!(Limits: request_line, head, fields, body, connections, requests_per_connection, sessions);
 fields!(ListenerHttp2: cleartext, max_concurrent_streams, initial_window, connection_window, max_frame_size, max_header_list, send_buffer);
+fields!(Udp: responses);
 fields!(ListenerTimeouts: handshake, head, idle, body_idle, write_idle, min_body_rate);
 fields!(Forwarded: trust, emit, via);
 fields!(Access: allow, deny);
@@ -185,18 +186,19 @@ impl Diff {
     }
 
     /// What becomes of the sockets: one stays when somebody is on its address before and after. Port 0 is a new port for
-    /// each listener.
+    /// each listener, and a port of UDP is another one than that of TCP.
     fn sockets(&mut self, old: &Config, new: &Config) {
-        let all = |config: &Config| -> HashSet<SocketAddr> {
-            config.listeners.values().flat_map(|l| &l.bind).copied().filter(|a| a.port() != 0).collect()
+        type Place = (SocketAddr, bool);
+        let of = |l: &Listener| -> Vec<Place> { l.bind.iter().map(|a| (*a, l.protocol == Protocol::Udp)).collect() };
+        let all = |config: &Config| -> HashSet<Place> {
+            config.listeners.values().flat_map(|l| of(l)).filter(|(a, _)| a.port() != 0).collect()
         };
         let (before, after) = (all(old), all(new));
         for part in self.parts.iter_mut().filter(|part| part.noun == "listener") {
-            let of =
-                |config: &Config| config.listeners.get(part.name.as_str()).map(|l| l.bind.clone()).unwrap_or_default();
-            let (had, has) = (of(old), of(new));
-            let not_in = |of: &[SocketAddr], own: &[SocketAddr], there: &HashSet<SocketAddr>| {
-                of.iter().filter(|a| !own.contains(a) && !there.contains(a)).copied().collect::<Vec<_>>()
+            let own = |config: &Config| config.listeners.get(part.name.as_str()).map(|l| of(l)).unwrap_or_default();
+            let (had, has) = (own(old), own(new));
+            let not_in = |of: &[Place], own: &[Place], there: &HashSet<Place>| {
+                of.iter().filter(|a| !own.contains(a) && !there.contains(a)).map(|(a, _)| *a).collect::<Vec<_>>()
             };
             part.opens = not_in(&has, &had, &before);
             part.closes = not_in(&had, &has, &after);

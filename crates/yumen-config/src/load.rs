@@ -255,6 +255,8 @@ mod tests {
                 // What is not there by default has no defaults to be compared.
                 (_, "middlewares" | "health" | "client_cert") => None,
                 (_, "tls" | "proxy_protocol") if table.name == "listener" => None,
+                // Of another protocol; see below.
+                (_, "udp" | "sessions") => None,
                 (Kind::Map(Kind::Section(inner)), name) => {
                     let one = if name == "upstreams" { "u" } else { "one" };
                     Some(format!("{{{one}: {}}}", written(inner)))
@@ -278,5 +280,16 @@ mod tests {
         let text = written(&ROOT);
         assert!(text.contains("max_connections: \"off\"") && text.contains("idle_race: \"true\""), "{text}");
         assert_eq!(read(&text), read(plain));
+        let default = |table: &Table, key: &str| table.keys.iter().find(|k| k.name == key).unwrap().default;
+        let datagrams = |more: &str| {
+            let text = format!(
+                "{{listeners: {{d: {{bind: \":1\", protocol: udp, upstream: u{more}}}}}, upstreams: {{u: {{endpoints: \"h:1\"}}}}}}"
+            );
+            read(&text)
+        };
+        let sessions = default(&crate::keys::LIMITS, "sessions");
+        let said =
+            format!(", udp: {}, limits: {{sessions: {sessions}}}, timeouts: {{idle: 60s}}", written(&crate::keys::UDP));
+        assert_eq!(datagrams(&said), datagrams(""));
     }
 }

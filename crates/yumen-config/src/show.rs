@@ -14,7 +14,7 @@ use crate::config::{
     ClientPolicy, Config, Dns, Endpoint, FieldEdits, FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health,
     HealthCheck, Limits, Listener, ListenerHttp2, ListenerTimeouts, Log, LogFormat, LogOutput, Matcher, Middleware,
     MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, Retry, Rewrite, Rotate, Route, RouteTimeouts, Runtime,
-    Secret, Text, Tls, TlsVersion, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
+    Secret, Text, Tls, TlsVersion, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
 };
 
 /// What stands in the place of a secret.
@@ -103,7 +103,9 @@ fn listener(listener: &Listener) -> Value {
         upstream,
         sni,
         access,
+        udp: Udp { responses },
     } = listener;
+    let is_udp = *protocol == Protocol::Udp;
     let is_http = *protocol == Protocol::Http;
     // What means nothing for a protocol is not in force.
     let http = |value: Value| if is_http { value } else { Value::Null };
@@ -117,8 +119,8 @@ fn listener(listener: &Listener) -> Value {
         ("protocol", json!(protocol.as_str())),
         ("proxy_protocol", option(proxy_protocol.as_ref(), proxy_section)),
         ("tls", option(tls.as_ref(), tls_section)),
-        ("limits", limits_section(limits, is_http)),
-        ("timeouts", listener_timeouts(timeouts, is_http)),
+        ("limits", limits_section(limits, *protocol)),
+        ("timeouts", listener_timeouts(timeouts, *protocol)),
         ("http2", http(listener_http2(http2, tls.is_some()))),
         ("forwarded", http(forwarded_section(forwarded))),
         ("absolute_form", http(json!(absolute_form))),
@@ -126,6 +128,7 @@ fn listener(listener: &Listener) -> Value {
         ("upstream", option(upstream.as_ref(), text)),
         ("sni", if sni.is_empty() { Value::Null } else { Value::Object(sni) }),
         ("access", access_section(access)),
+        ("udp", if is_udp { object([("responses", or_off(*responses, |n| json!(n)))]) } else { Value::Null }),
     ])
 }
 
@@ -171,29 +174,33 @@ fn client_policy(policy: Option<&ClientPolicy>) -> Value {
     ])
 }
 
-fn limits_section(limits: &Limits, is_http: bool) -> Value {
-    let Limits { request_line, head, fields, body, connections, requests_per_connection } = limits;
-    let http = |value: Value| if is_http { value } else { Value::Null };
+fn limits_section(limits: &Limits, protocol: Protocol) -> Value {
+    let Limits { request_line, head, fields, body, connections, requests_per_connection, sessions } = limits;
+    let only = |is_in_force: bool, value: Value| if is_in_force { value } else { Value::Null };
+    let http = |value: Value| only(protocol == Protocol::Http, value);
+    let is_udp = protocol == Protocol::Udp;
     object([
         ("request_line", http(json!(request_line))),
         ("head", http(json!(head))),
         ("fields", http(json!(fields))),
         ("body", http(or_off(*body, |n| json!(n)))),
-        ("connections", or_off(*connections, |n| json!(n))),
+        ("connections", only(!is_udp, or_off(*connections, |n| json!(n)))),
+        ("sessions", only(is_udp, json!(sessions))),
         ("requests_per_connection", http(or_off(*requests_per_connection, |n| json!(n)))),
     ])
 }
 
-fn listener_timeouts(timeouts: &ListenerTimeouts, is_http: bool) -> Value {
+fn listener_timeouts(timeouts: &ListenerTimeouts, protocol: Protocol) -> Value {
     let ListenerTimeouts { handshake, head, idle, body_idle, write_idle, min_body_rate } = timeouts;
-    let http = |value: Value| if is_http { value } else { Value::Null };
+    let http = |value: Value| if protocol == Protocol::Http { value } else { Value::Null };
+    let stream = |value: Value| if protocol == Protocol::Udp { Value::Null } else { value };
     let rate = Some(*min_body_rate).filter(|n| *n > 0);
     object([
-        ("handshake", time(*handshake)),
+        ("handshake", stream(time(*handshake))),
         ("head", http(time(*head))),
         ("idle", time(*idle)),
         ("body_idle", http(time(*body_idle))),
-        ("write_idle", time(*write_idle)),
+        ("write_idle", stream(time(*write_idle))),
         ("min_body_rate", http(or_off(rate, |n| json!(format!("{n}B/s"))))),
     ])
 }

@@ -66,7 +66,8 @@ fn remedy(kind: DialErrorKind) -> &'static str {
 }
 
 impl DialError {
-    fn new(addr: SocketAddr, source: io::Error) -> Self {
+    /// Puts an error of a connection to `addr` into its class.
+    pub fn new(addr: SocketAddr, source: io::Error) -> Self {
         use io::ErrorKind as K;
         let kind = match source.kind() {
             // Linux says EADDRNOTAVAIL, Windows 10048 or 10055 when the ephemeral ports are used up.

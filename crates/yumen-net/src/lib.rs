@@ -13,6 +13,7 @@
 pub mod copy;
 pub mod tls;
 pub mod transport;
+pub mod udp;
 pub mod dial;
 pub mod listen;
 pub mod proxy_header;

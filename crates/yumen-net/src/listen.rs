@@ -70,6 +70,12 @@ impl ListenError {
         self
     }
 
+    /// Of a UDP port.
+    pub(crate) fn of_datagrams(addr: SocketAddr, cause: io::Error) -> Self {
+        let error = Self::new(addr, cause);
+        Self { remedy: error.remedy.replace("ss -ltnp", "ss -lunp").replace("tcp", "udp"), ..error }
+    }
+
     fn new(addr: SocketAddr, cause: io::Error) -> Self {
         let port = addr.port();
         let remedy = match cause.kind() {

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -17,7 +16,7 @@ use yumen_net::transport::{self, Transport};
 use yumen_telemetry::{StreamRecord, reasons};
 
 use crate::snapshot::{Door, Listener};
-use crate::view::{Key, Worker};
+use crate::view::{Key, Worker, next_id};
 use crate::{http, l4, middleware};
 
 /// Serves a connection from now on. The listener is that of this moment: a connection taken out of the queue of a
@@ -50,14 +49,13 @@ async fn run(
     (peer, local): (SocketAddr, SocketAddr),
     drain: DrainWatch,
 ) {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
     let metrics = &listener.metrics;
     metrics.accepted.inc(worker.index);
     if listener.config.limits.connections.is_some_and(|max| metrics.active.value() >= i64::from(max)) {
         metrics.refused.inc(worker.index);
         return;
     }
-    let id = NEXT.fetch_add(1, Relaxed);
+    let id = next_id();
     let door: Arc<Door> = Arc::clone(&listener.door);
     let mut conn = Rc::new(Conn { id, peer, local, listener: door, generation, proxied: None, tls: None });
     let _open = Open::new(&listener, worker.index);
@@ -99,7 +97,8 @@ async fn run(
     };
     match listener.config.protocol {
         Protocol::Http => http::serve(worker, conn, transport, Arc::clone(&listener), drain).await,
-        Protocol::Tcp | Protocol::TlsPassthrough => {
+        // Datagrams do not come by connections.
+        Protocol::Tcp | Protocol::TlsPassthrough | Protocol::Udp => {
             Box::pin(l4::serve(&worker, &conn, &listener, transport, drain)).await
         }
     }
@@ -114,6 +113,7 @@ fn fail(worker: &Worker, conn: &Conn, (started, protocol, sni): (Instant, &'stat
         detail: error.explanation().into(),
     };
     worker.log.write_stream(&StreamRecord {
+        datagrams: None,
         conn,
         protocol,
         route: None,

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use yumen_net::drain::Drain;
-use yumen_net::listen::{BoundListener, ListenError};
+use yumen_net::listen::{ListenError, ListenSet};
+use yumen_net::udp::{BoundUdp, UdpSet};
 use yumen_net::{os, rt};
 
+use crate::order::{Bound, Order, Peer, Peers};
 use crate::view::{Key, Shared};
-use crate::worker::{self, Order, Peer};
+use crate::worker;
 
 /// Who accepts connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +76,7 @@ impl Seat {
 }
 
 /// Takes the sockets a worker accepts from. Connections queue up in them meanwhile.
-pub(crate) async fn take_sockets(orders: &mpsc::UnboundedSender<Order>) -> Vec<(Key, BoundListener)> {
+pub(crate) async fn take_sockets(orders: &mpsc::UnboundedSender<Order>) -> Vec<(Key, Bound)> {
     let (give, mut given) = mpsc::unbounded_channel();
     let mut sockets = Vec::new();
     if orders.send(Order::GiveBack { to: give }).is_ok() {
@@ -86,7 +88,7 @@ pub(crate) async fn take_sockets(orders: &mpsc::UnboundedSender<Order>) -> Vec<(
 }
 
 /// Second handles on the sockets a worker accepts from; it goes on accepting.
-pub(crate) async fn share_sockets(orders: &mpsc::UnboundedSender<Order>) -> std::io::Result<Vec<(Key, BoundListener)>> {
+pub(crate) async fn share_sockets(orders: &mpsc::UnboundedSender<Order>) -> std::io::Result<Vec<(Key, Bound)>> {
     let (give, mut given) = mpsc::unbounded_channel();
     let mut sockets = Vec::new();
     if orders.send(Order::Share { to: give }).is_ok() {
@@ -106,24 +108,79 @@ pub(crate) async fn settle(orders: &mpsc::UnboundedSender<Order>) {
     }
 }
 
+/// The sockets of an address that was opened just now.
+pub(crate) enum Set {
+    Tcp(ListenSet),
+    Udp(UdpSet),
+}
+
+impl Set {
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        match self {
+            Self::Tcp(set) => set.local_addr(),
+            Self::Udp(set) => set.local_addr(),
+        }
+    }
+
+    pub(crate) fn into_sockets(self) -> Vec<Bound> {
+        match self {
+            Self::Tcp(set) => set.into_listeners().into_iter().map(Bound::Tcp).collect(),
+            Self::Udp(set) => set.into_sockets().into_iter().map(Bound::Udp).collect(),
+        }
+    }
+}
+
 /// An open address. Its peers are the workers, in their order.
 pub(crate) struct Socket {
     pub(crate) local: SocketAddr,
-    pub(crate) peers: Arc<ArcSwap<Vec<Peer>>>,
+    pub(crate) peers: Peers,
+    /// A handle for workers that answer through a socket from which another one receives.
+    lent: Option<BoundUdp>,
 }
 
 impl Socket {
     pub(crate) fn new(local: SocketAddr, seats: &[Seat]) -> Self {
-        Self { local, peers: Arc::new(ArcSwap::from_pointee(seats.iter().map(Seat::peer).collect())) }
+        let peers = Arc::new(ArcSwap::from_pointee(seats.iter().map(Seat::peer).collect()));
+        Self { local, peers, lent: None }
     }
 
-    /// Connections that have not ended.
+    /// Connections and sessions that have not ended.
     pub(crate) fn connections(&self) -> usize {
         self.peers.load().iter().map(|p| p.drain.holders()).sum()
     }
 
+    /// Gives all sockets of this address to the workers.
+    pub(crate) fn give_all(&mut self, key: &Key, set: Set, accepting: Accepting) {
+        let workers = self.peers.load().len().max(1);
+        for (index, bound) in set.into_sockets().into_iter().enumerate() {
+            if let (Bound::Udp(socket), Accepting::One) = (&bound, accepting) {
+                match socket.try_clone() {
+                    Ok(handle) => self.lent = Some(handle),
+                    Err(error) => tracing::error!(addr = %key.addr, %error, "only one worker serves these datagrams"),
+                }
+                self.lend(key, 1);
+            }
+            // A predecessor may have had more workers, and what came waits in each of its sockets.
+            self.give(key, bound, index % workers, accepting);
+        }
+    }
+
+    /// Lends the socket to the workers from that number on, where it is one for all.
+    pub(crate) fn lend(&self, key: &Key, from: usize) {
+        let Some(lent) = &self.lent else { return };
+        for peer in self.peers.load().iter().skip(from) {
+            match lent.try_clone() {
+                // A worker that is gone needs none.
+                Ok(socket) => {
+                    drop(peer.orders.send(Order::Lend { key: key.clone(), socket, drain: peer.drain.clone() }));
+                }
+                Err(error) => tracing::error!(addr = %key.addr, %error, "a worker has no part in these datagrams"),
+            }
+        }
+    }
+
     /// Gives a socket of this address to the worker with that number.
-    pub(crate) fn give(&self, key: &Key, socket: BoundListener, seat: usize, accepting: Accepting) {
+    pub(crate) fn give(&self, key: &Key, socket: Bound, seat: usize, accepting: Accepting) {
         let peers = self.peers.load();
         let Some(peer) = peers.get(seat) else { return };
         let hand_to = (accepting == Accepting::One).then(|| Arc::clone(&self.peers));

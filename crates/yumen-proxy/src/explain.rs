@@ -11,6 +11,7 @@ use yumen_net::tls::describe_client;
 use crate::middleware::is_allowed;
 use crate::route::{Route, why};
 use crate::snapshot::Snapshot;
+use crate::upstream::{Endpoint, Upstream};
 
 /// How many of the nearest routes with another host or path are told.
 const NEAR: usize = 5;
@@ -76,7 +77,8 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
         answer["listener"]["client_certificate"] = json!(asked(clients, request.host()));
     }
     answer["route"] = match taken {
-        None if section.protocol != Protocol::Http => json!({"name": null, "why": relayed(section)}),
+        None if section.protocol != Protocol::Http => json!({"name": null, "why": relayed(section),
+            "upstream": listener.upstream.as_ref().map(|upstream| upstream_of(upstream, live))}),
         None => json!({"name": null, "why": format!("no route takes it: {} is answered", section.default_status),
             "reason": "no_route"}),
         Some(step) => route_of(&step.route, live),
@@ -97,11 +99,12 @@ fn asked(clients: &ClientAuth, host: &str) -> &'static str {
 /// What becomes of connections to a listener that reads no requests.
 fn relayed(section: &Listener) -> String {
     let protocol = section.protocol.as_str();
+    let what = if section.protocol == Protocol::Udp { "datagrams" } else { "connections" };
     match &section.upstream {
         Some(upstream) if section.sni.is_empty() => {
-            format!("a {protocol} listener reads no requests; its connections go to upstream {upstream}")
+            format!("a {protocol} listener reads no requests; its {what} go to upstream {upstream}")
         }
-        _ => format!("a {protocol} listener reads no requests; its connections go to an upstream by server name"),
+        _ => format!("a {protocol} listener reads no requests; its {what} go to an upstream by server name"),
     }
 }
 
@@ -120,22 +123,24 @@ fn route_of(route: &Route, live: bool) -> Value {
     let middlewares = route.config.middlewares.iter();
     let chain: Vec<Value> = middlewares.map(|m| json!({"name": m.name.as_str(), "kind": m.kind.as_str()})).collect();
     let upstream = route.upstream.as_ref().map(|upstream| {
-        let endpoints: Vec<Value> = upstream
-            .endpoints()
-            .iter()
-            .map(|e| {
-                let mut one = json!({"address": &*e.name, "weight": e.weight});
-                if live {
-                    one["healthy"] = json!(e.is_healthy());
-                    one["active"] = json!(e.active());
-                }
-                one
-            })
-            .collect();
-        json!({"name": upstream.name(), "balance": upstream.config.balance.as_str(),
-            "protocol": route.phase.protocol.as_str(), "endpoints": endpoints})
+        let mut told = upstream_of(upstream, live);
+        told["protocol"] = json!(route.phase.protocol.as_str());
+        told
     });
     json!({"name": &*route.name, "pattern": pattern(route), "middlewares": chain, "upstream": upstream})
+}
+
+fn upstream_of(upstream: &Upstream, live: bool) -> Value {
+    let endpoint = |e: &Arc<Endpoint>| {
+        let mut one = json!({"address": &*e.name, "weight": e.weight});
+        if live {
+            one["healthy"] = json!(e.is_healthy());
+            one["active"] = json!(e.active());
+        }
+        one
+    };
+    let endpoints: Vec<Value> = upstream.endpoints().iter().map(endpoint).collect();
+    json!({"name": upstream.name(), "balance": upstream.config.balance.as_str(), "endpoints": endpoints})
 }
 
 fn request_of(ask: &ExplainRequest) -> Result<(Request, u16), String> {

@@ -35,6 +35,7 @@ pub(crate) async fn serve(
     let started = rt::now();
     let counters = RelayCounters::default();
     let mut record = StreamRecord {
+        datagrams: None,
         conn,
         protocol: "tcp",
         route: None,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use crate::snapshot::Snapshot;
 use crate::view::Key;
@@ -17,11 +16,9 @@ pub(crate) struct ListenerPlan {
 impl ListenerPlan {
     /// From what is open to what a snapshot asks for. Not from the snapshot before: an address of it may have been lost.
     pub(crate) fn between(open: impl Iterator<Item = Key>, next: &Snapshot) -> Self {
-        type Keys = BTreeSet<(SocketAddr, Option<Arc<str>>)>;
-        let before: Keys = open.map(|key| (key.addr, key.name)).collect();
-        let after: Keys =
-            next.addresses().map(|(addr, name)| Key::new(addr, &name)).map(|k| (k.addr, k.name)).collect();
-        let list = |a: &Keys, b: &Keys| a.difference(b).cloned().map(|(addr, name)| Key { addr, name }).collect();
+        let before: BTreeSet<Key> = open.collect();
+        let after = next.addresses().map(|(carrier, addr, name)| Key::new(carrier, addr, &name)).collect();
+        let list = |a: &BTreeSet<Key>, b: &BTreeSet<Key>| a.difference(b).cloned().collect();
         Self { open: list(&after, &before), close: list(&before, &after) }
     }
 }

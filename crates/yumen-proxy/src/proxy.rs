@@ -12,16 +12,19 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use yumen_net::drain::Drain;
-use yumen_net::listen::{self, Inherited, ListenError, ListenOptions, ListenSet};
-use yumen_net::os::{self, Parcel};
+use yumen_net::listen::{Inherited, ListenError, ListenSet};
+use yumen_net::os::Parcel;
 use yumen_net::rt;
+use yumen_net::udp::UdpSet;
 use yumen_telemetry::{AccessLog, ELSEWHERE, Registry};
 
-use crate::crew::{self, Accepting, ResizeError, Seat, Socket};
-use crate::plan::{self, ListenerPlan};
-use crate::snapshot::Snapshot;
+use crate::crew::{self, Accepting, ResizeError, Seat, Set, Socket};
+use crate::order::Order;
+use crate::plan::ListenerPlan;
+use crate::snapshot::{Carrier, Snapshot};
 use crate::view::{Key, Shared};
-use crate::worker::Order;
+
+mod open;
 
 /// How long connections that were cut off may take to say so.
 const CUT_GRACE: Duration = Duration::from_secs(1);
@@ -43,19 +46,32 @@ pub struct Applied {
 /// An address with connections: whether it is still open, or how long its connections may take to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenAddress {
+    /// What it carries.
+    pub carrier: Carrier,
     /// As configured.
     pub addr: SocketAddr,
     /// The listener's name where the port is chosen by the system.
     pub name: Option<Arc<str>>,
     /// As it is, with the real port.
     pub local: SocketAddr,
-    /// Connections that have not ended.
+    /// Connections or sessions that have not ended.
     pub connections: usize,
+}
+
+impl std::fmt::Display for OpenAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.carrier {
+            Carrier::Tcp => write!(f, "{}", self.local),
+            Carrier::Udp => write!(f, "{}/udp", self.local),
+        }
+    }
 }
 
 /// What is left of an address that was closed, or of a worker that is leaving.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draining {
+    /// What it carries.
+    pub carrier: Carrier,
     /// The address.
     pub local: SocketAddr,
     /// Connections that have not ended.
@@ -63,6 +79,9 @@ pub struct Draining {
     /// The time after which they are cut off; `None`: they may take as long as they want.
     pub left: Option<Duration>,
 }
+
+/// What an address carries, and the address with its real port.
+type Place = (Carrier, SocketAddr);
 
 /// The data path as the control side holds it.
 pub struct Proxy {
@@ -72,7 +91,7 @@ pub struct Proxy {
     /// Workers that end with their last connection, or have ended.
     leaving: Mutex<Vec<Seat>>,
     sockets: Mutex<HashMap<Key, Socket>>,
-    draining: Mutex<Vec<(SocketAddr, Drain)>>,
+    draining: Mutex<Vec<(Place, Drain)>>,
     is_draining: AtomicBool,
     inherited: Inherited,
 }
@@ -123,7 +142,9 @@ impl Proxy {
 
     /// What is wrong with the sockets that were open already, with remedies.
     pub fn complaints_of_inherited(&self) -> Vec<String> {
-        let open: Vec<SocketAddr> = lock(&self.sockets).values().map(|s| s.local).collect();
+        let sockets = lock(&self.sockets);
+        let open = sockets.iter().filter(|(key, _)| key.carrier == Carrier::Tcp).map(|(_, s)| s.local);
+        let open: Vec<SocketAddr> = open.collect();
         self.inherited.complaints(&open)
     }
 
@@ -136,8 +157,8 @@ impl Proxy {
         let mut parcels = self.inherited.parcels()?;
         for orders in &seats {
             for (key, socket) in crew::share_sockets(orders).await? {
-                if !self.inherited.is_activated(key.addr) {
-                    parcels.push(Inherited::parcel(key.addr, key.name.as_deref(), socket.into_socket()));
+                if key.carrier != Carrier::Tcp || !self.inherited.is_activated(key.addr) {
+                    parcels.push(socket.into_parcel(&key));
                 }
             }
         }
@@ -223,8 +244,8 @@ impl Proxy {
             applied.opened.push(set.local_addr());
             self.open(key, set);
         }
-        for (_, socket) in closed {
-            self.end_connections(&socket, drain_timeout);
+        for (key, socket) in closed {
+            self.end_connections((key.carrier, socket.local), &socket, drain_timeout);
         }
         Ok(applied)
     }
@@ -233,130 +254,9 @@ impl Proxy {
         lock(&self.sockets).keys().cloned().collect()
     }
 
-    /// Opens what a plan asks for, and closes what is in the way of it; the second list is what was closed.
-    ///
-    /// Where the system lets nobody share a port, `0.0.0.0:80` cannot be opened beside `127.0.0.1:80` of our own, which
-    /// goes away. That one is closed first then, when all else is open, and put back when it was in vain.
-    async fn open_new(&self, plan: &ListenerPlan) -> Result<(Vec<(Key, ListenSet)>, Vec<(Key, Socket)>), ListenError> {
-        let (mut opened, mut blocked, mut in_way) = (Vec::new(), Vec::new(), Vec::new());
-        for key in &plan.open {
-            let before: Vec<Key> = self.in_the_way(key, &plan.close);
-            let first = if before.is_empty() {
-                listen::patiently(|| self.listen(key.addr, key.name.as_deref())).await
-            } else {
-                self.listen(key.addr, key.name.as_deref())
-            };
-            match first {
-                Ok(set) => opened.push((key.clone(), set)),
-                Err(error) if !before.is_empty() && error.is_taken() => {
-                    blocked.push(key);
-                    in_way.extend(before.into_iter().filter(|key| !in_way.contains(key)).collect::<Vec<_>>());
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if blocked.is_empty() {
-            return Ok((opened, Vec::new()));
-        }
-        let closed = self.stop_accepting(&in_way).await;
-        for key in blocked {
-            match listen::patiently(|| self.listen_anew(key.addr, key.name.as_deref())).await {
-                Ok(set) => opened.push((key.clone(), set)),
-                Err(error) => {
-                    // They may be in the way of what is put back.
-                    drop(opened);
-                    return Err(error.and(&self.put_back(closed).await));
-                }
-            }
-        }
-        for (_, socket) in &closed {
-            tracing::info!(addr = %socket.local, "closed before its port was opened anew: this system lets nobody share it");
-        }
-        Ok((opened, closed))
-    }
-
-    /// Which addresses that are to be closed may keep another one from being opened.
-    fn in_the_way(&self, key: &Key, close: &[Key]) -> Vec<Key> {
-        if self.accepting == Accepting::Each && os::SHARES_PORT {
-            return Vec::new();
-        }
-        let sockets = lock(&self.sockets);
-        let is_in_way = |old: &&Key| sockets.get(old).is_some_and(|socket| plan::overlap(socket.local, key.addr));
-        close.iter().filter(is_in_way).cloned().collect()
-    }
-
-    /// Opens addresses once more that were closed a moment ago. Their connections were left alone. The result says how
-    /// it went, for people.
-    async fn put_back(&self, closed: Vec<(Key, Socket)>) -> String {
-        let mut told = Vec::new();
-        for (key, socket) in closed {
-            let local = socket.local;
-            match listen::patiently_for(PUT_BACK, || self.listen_anew(local, key.name.as_deref())).await {
-                Ok(set) => {
-                    for (index, bound) in set.into_listeners().into_iter().enumerate() {
-                        socket.give(&key, bound, index, self.accepting);
-                    }
-                    lock(&self.sockets).insert(key, socket);
-                    told.push(format!("{local}, which was closed to make room for it, is open again"));
-                }
-                Err(error) => {
-                    let drains: Vec<Drain> = socket.peers.load().iter().map(|p| p.drain.clone()).collect();
-                    drains.iter().for_each(|drain| drain.start(None));
-                    self.watch(local, drains);
-                    told.push(format!(
-                        "{local}, which was closed to make room for it, IS CLOSED NOW: {error}; a reload opens it"
-                    ));
-                }
-            }
-        }
-        told.join("; ")
-    }
-
-    /// Opens an address whose port was ours until now. Connections that were accepted there keep an exclusive port taken
-    /// until they end, but do not keep anybody from opening it like everyone does.
-    fn listen_anew(&self, addr: SocketAddr, name: Option<&str>) -> Result<ListenSet, ListenError> {
-        match self.listen(addr, name) {
-            Err(error) if error.is_taken() && !os::SHARES_PORT => {
-                let options = ListenOptions { exclusive: false, ..self.options(addr) };
-                ListenSet::open(&options, self.workers()).inspect(|_| {
-                    tracing::info!(%addr, "opened without exclusive use, because connections from before hold the port");
-                })
-            }
-            done => done,
-        }
-    }
-
-    fn listen(&self, addr: SocketAddr, name: Option<&str>) -> Result<ListenSet, ListenError> {
-        let (options, workers) = (self.options(addr), self.workers());
-        if let Some(set) = self.open_inherited(&options, name, workers) {
-            return set;
-        }
-        // `0.0.0.0:80` beside `127.0.0.1:80` of our own: a conflict only when we ask for the port alone.
-        let beside = addr.port() != 0 && lock(&self.sockets).values().any(|s| s.local.port() == addr.port());
-        if beside { ListenSet::open_beside(&options, workers) } else { ListenSet::open(&options, workers) }
-    }
-
-    fn open_inherited(
-        &self,
-        options: &ListenOptions,
-        name: Option<&str>,
-        workers: usize,
-    ) -> Option<Result<ListenSet, ListenError>> {
-        let handles = if self.accepting == Accepting::Each { workers } else { 1 };
-        self.inherited.open(options, name, workers, handles)
-    }
-
-    fn options(&self, addr: SocketAddr) -> ListenOptions {
-        ListenOptions { reuse_port: self.accepting == Accepting::Each, ..ListenOptions::new(addr) }
-    }
-
-    fn open(&self, key: Key, set: ListenSet) {
-        let socket = Socket::new(set.local_addr(), &lock(&self.seats));
-        let workers = self.workers().max(1);
-        for (index, bound) in set.into_listeners().into_iter().enumerate() {
-            // A predecessor may have had more workers, and connections wait in each of its sockets.
-            socket.give(&key, bound, index % workers, self.accepting);
-        }
+    fn open(&self, key: Key, set: Set) {
+        let mut socket = Socket::new(set.local_addr(), &lock(&self.seats));
+        socket.give_all(&key, set, self.accepting);
         lock(&self.sockets).insert(key, socket);
     }
 
@@ -384,27 +284,27 @@ impl Proxy {
     }
 
     /// Asks the connections of a closed address to end, and cuts them off at the deadline.
-    fn end_connections(&self, socket: &Socket, drain_timeout: Duration) {
+    fn end_connections(&self, place: Place, socket: &Socket, drain_timeout: Duration) {
         let deadline = Some(rt::now() + drain_timeout);
         let drains: Vec<Drain> = socket.peers.load().iter().map(|p| p.drain.clone()).collect();
         for drain in &drains {
             drain.start(deadline);
         }
         // Connections that stayed with workers which are leaving.
-        for (local, drain) in lock(&self.draining).iter().filter(|(local, _)| *local == socket.local) {
-            tracing::debug!(addr = %local, "closed for workers that are leaving as well");
+        for (_, drain) in lock(&self.draining).iter().filter(|(leaving, _)| *leaving == place) {
+            tracing::debug!(addr = %place.1, "closed for workers that are leaving as well");
             drain.start(deadline);
         }
-        self.watch(socket.local, drains);
+        self.watch(place, drains);
     }
 
     /// Keeps drains in sight until they have ended, and sees that their deadlines are kept.
-    fn watch(&self, local: SocketAddr, drains: Vec<Drain>) {
+    fn watch(&self, place: Place, drains: Vec<Drain>) {
         let mut draining = lock(&self.draining);
         draining.retain(|(_, drain)| drain.holders() > 0);
         for drain in drains {
             let waiting = drain.clone();
-            draining.push((local, drain));
+            draining.push((place, drain));
             drop(rt::spawn(async move {
                 waiting.wait().await;
             }));
@@ -430,14 +330,17 @@ impl Proxy {
 
     fn grow(&self, from: usize, to: usize) -> Result<(), ResizeError> {
         let new = (from..to).map(|index| Seat::start(index, &self.shared)).collect::<std::io::Result<Vec<_>>>()?;
-        let mut sockets = lock(&self.sockets);
+        let sockets = lock(&self.sockets);
         let mut sets = Vec::new();
         if self.accepting == Accepting::Each {
             for (key, socket) in sockets.iter() {
                 let options = self.options(socket.local);
-                let set = match self.open_inherited(&options, None, new.len()) {
-                    Some(set) => set?,
-                    None => ListenSet::open_beside(&options, new.len())?,
+                let set = match key.carrier {
+                    Carrier::Tcp => Set::Tcp(match self.open_inherited(&options, None, new.len()) {
+                        Some(set) => set?,
+                        None => ListenSet::open_beside(&options, new.len())?,
+                    }),
+                    Carrier::Udp => Set::Udp(UdpSet::open_beside(&options, new.len())?),
                 };
                 sets.push((key.clone(), set));
             }
@@ -445,14 +348,15 @@ impl Proxy {
         // Nothing below can fail.
         let mut seats = lock(&self.seats);
         seats.extend(new);
-        for socket in sockets.values_mut() {
+        for (key, socket) in sockets.iter() {
             let mut peers = Vec::clone(&socket.peers.load());
             peers.extend(seats.iter().skip(from).map(Seat::peer));
             socket.peers.store(Arc::new(peers));
+            socket.lend(key, from);
         }
         for (key, set) in sets {
             let Some(socket) = sockets.get(&key) else { continue };
-            for (index, bound) in set.into_listeners().into_iter().enumerate() {
+            for (index, bound) in set.into_sockets().into_iter().enumerate() {
                 socket.give(&key, bound, from + index, self.accepting);
             }
         }
@@ -461,11 +365,11 @@ impl Proxy {
 
     async fn shrink(&self, to: usize) {
         let going = lock(&self.seats).split_off(to);
-        let mut drains: Vec<Vec<(SocketAddr, Drain)>> = going.iter().map(|_| Vec::new()).collect();
-        for socket in lock(&self.sockets).values() {
+        let mut drains: Vec<Vec<(Place, Drain)>> = going.iter().map(|_| Vec::new()).collect();
+        for (key, socket) in lock(&self.sockets).iter() {
             let mut peers = Vec::clone(&socket.peers.load());
             for (of_seat, peer) in drains.iter_mut().zip(peers.split_off(to.min(peers.len()))) {
-                of_seat.push((socket.local, peer.drain));
+                of_seat.push(((key.carrier, socket.local), peer.drain));
             }
             socket.peers.store(Arc::new(peers));
         }
@@ -485,12 +389,12 @@ impl Proxy {
     }
 
     /// Ends a worker when its last connection has ended.
-    fn retire(&self, seat: Seat, drains: Vec<(SocketAddr, Drain)>) {
+    fn retire(&self, seat: Seat, drains: Vec<(Place, Drain)>) {
         let orders = seat.orders.clone();
         lock(&self.leaving).push(seat);
-        for (local, drain) in &drains {
+        for (place, drain) in &drains {
             drain.start(None);
-            self.watch(*local, vec![drain.clone()]);
+            self.watch(*place, vec![drain.clone()]);
         }
         drop(rt::spawn(async move {
             for (_, drain) in drains {
@@ -505,13 +409,14 @@ impl Proxy {
     pub fn open_addresses(&self) -> Vec<OpenAddress> {
         let sockets = lock(&self.sockets);
         let open = sockets.iter().map(|(key, socket)| OpenAddress {
+            carrier: key.carrier,
             addr: key.addr,
             name: key.name.clone(),
             local: socket.local,
             connections: socket.connections(),
         });
         let mut open: Vec<OpenAddress> = open.collect();
-        open.sort_by(|a, b| (a.local, &a.name).cmp(&(b.local, &b.name)));
+        open.sort_by(|a, b| (a.local, a.carrier, &a.name).cmp(&(b.local, b.carrier, &b.name)));
         open
     }
 
@@ -521,14 +426,17 @@ impl Proxy {
         draining.retain(|(_, drain)| drain.holders() > 0);
         let now = rt::now();
         let mut all: Vec<Draining> = Vec::new();
-        for (local, drain) in draining.iter() {
+        for ((carrier, local), drain) in draining.iter() {
             let left = drain.deadline().map(|d| d.saturating_duration_since(now));
-            match all.iter_mut().find(|d| d.local == *local && d.left.is_some() == left.is_some()) {
+            match all
+                .iter_mut()
+                .find(|d| (d.carrier, d.local) == (*carrier, *local) && d.left.is_some() == left.is_some())
+            {
                 Some(same) => {
                     same.connections += drain.holders();
                     same.left = same.left.max(left);
                 }
-                None => all.push(Draining { local: *local, connections: drain.holders(), left }),
+                None => all.push(Draining { carrier: *carrier, local: *local, connections: drain.holders(), left }),
             }
         }
         all
@@ -543,8 +451,8 @@ impl Proxy {
     /// still open.
     pub async fn drain(&self, timeout: Duration) -> usize {
         let deadline = rt::now() + timeout;
-        for (_, socket) in self.stop_accepting(&self.keys()).await {
-            self.end_connections(&socket, timeout);
+        for (key, socket) in self.stop_accepting(&self.keys()).await {
+            self.end_connections((key.carrier, socket.local), &socket, timeout);
         }
         let drains: Vec<Drain> = lock(&self.draining).iter().map(|(_, drain)| drain.clone()).collect();
         for drain in &drains {

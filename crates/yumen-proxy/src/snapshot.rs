@@ -105,7 +105,7 @@ pub(crate) struct Listener {
     pub(crate) metrics: Arc<ListenerMetrics>,
     /// What its connections know of it.
     pub(crate) door: Arc<Door>,
-    /// Where streams go whose server name is not listed.
+    /// Where datagrams go, and streams whose server name is not listed.
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) sni: Vec<(HostPattern, Arc<Upstream>)>,
 }
@@ -157,6 +157,7 @@ impl Snapshot {
             let find = |name: &config::UpstreamName| upstreams.get(name.as_str()).cloned();
             let limits = &section.limits;
             let metrics = ports.registry.listener(name.as_str());
+            metrics.is_udp.set(u64::from(section.protocol == config::Protocol::Udp));
             let listener = Listener {
                 limits: Limits { request_line: limits.request_line, head: limits.head, fields: limits.fields },
                 table: Table::build(&routes, name)?,
@@ -204,8 +205,30 @@ impl Snapshot {
     }
 
     /// Every address a listener is bound to, with its name.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, Arc<str>)> {
-        self.config.listeners.iter().flat_map(|(name, l)| l.bind.iter().map(move |addr| (*addr, name.arc())))
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (Carrier, SocketAddr, Arc<str>)> {
+        self.config.listeners.iter().flat_map(|(name, l)| {
+            let carriers = Carrier::of(l).iter();
+            carriers.flat_map(move |carrier| l.bind.iter().map(move |addr| (*carrier, *addr, name.arc())))
+        })
+    }
+}
+
+/// What carries the traffic of a socket. Ports of one are not those of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Carrier {
+    /// Streams.
+    Tcp,
+    /// Datagrams, by sessions.
+    Udp,
+}
+
+impl Carrier {
+    /// What a listener needs sockets for.
+    pub fn of(listener: &config::Listener) -> &'static [Self] {
+        match listener.protocol {
+            config::Protocol::Udp => &[Self::Udp],
+            config::Protocol::Http | config::Protocol::Tcp | config::Protocol::TlsPassthrough => &[Self::Tcp],
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use yumen_core::{Exchange, Observer};
 use yumen_telemetry::{AccessLog, Registry, WorkerLog};
 
 use crate::route::Route;
-use crate::snapshot::{Door, Snapshot};
+use crate::snapshot::{Carrier, Door, Snapshot};
 use crate::upstream::Local;
 
 /// What every worker and the control side share.
@@ -24,9 +24,11 @@ pub(crate) struct Shared {
     pub(crate) log: AccessLog,
 }
 
-/// What a socket is known by: its address as configured, and the listener's name where the port is chosen by the system.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What a socket is known by: what it carries, its address as configured, and the listener's name where the port is
+/// chosen by the system.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
+    pub(crate) carrier: Carrier,
     pub(crate) addr: SocketAddr,
     pub(crate) name: Option<Arc<str>>,
 }
@@ -54,8 +56,8 @@ pub(crate) struct Worker {
 }
 
 impl Key {
-    pub(crate) fn new(addr: SocketAddr, name: &Arc<str>) -> Self {
-        Self { addr, name: (addr.port() == 0).then(|| Arc::clone(name)) }
+    pub(crate) fn new(carrier: Carrier, addr: SocketAddr, name: &Arc<str>) -> Self {
+        Self { carrier, addr, name: (addr.port() == 0).then(|| Arc::clone(name)) }
     }
 }
 
@@ -100,8 +102,14 @@ impl Worker {
     }
 }
 
+/// A number for a connection or a session, unique within the process.
+pub(crate) fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Relaxed)
+}
+
 fn view_of(snapshot: Arc<Snapshot>) -> View {
-    let names = snapshot.addresses().map(|(addr, name)| (Key::new(addr, &name), name)).collect();
+    let names = snapshot.addresses().map(|(carrier, addr, name)| (Key::new(carrier, addr, &name), name)).collect();
     View { snapshot, names }
 }
 

@@ -5,15 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use yumen_net::drain::{Drain, DrainWatch};
 use yumen_net::listen::{BoundListener, HandedOver, Listener};
 use yumen_net::rt;
 
-use crate::conn;
+use crate::order::{Ask, Bound, Order, Peers};
 use crate::view::{Key, Shared, Worker};
+use crate::{conn, udp};
 
 /// How often a worker hands its log lines over and looks after its pools.
 const TICK: Duration = Duration::from_millis(200);
@@ -22,56 +22,39 @@ const EXHAUSTED: Duration = Duration::from_millis(50);
 /// Connections taken out of the queue of a socket that is being closed.
 const LAST_ACCEPTS: usize = 4096;
 
-/// What the control side asks of a worker.
-pub(crate) enum Order {
-    /// Accept on a socket; `hand_to` are all workers of the address when the connections are for them too.
-    Open { key: Key, socket: BoundListener, drain: Drain, hand_to: Option<Arc<ArcSwap<Vec<Peer>>>> },
-    /// Serve a connection that another worker has accepted.
-    Serve { key: Key, stream: HandedOver, ends: (SocketAddr, SocketAddr), watch: DrainWatch },
-    /// Stop accepting; `done` is dropped once the sockets are closed.
-    Close { key: Key, done: mpsc::Sender<()> },
-    /// Stop accepting on every socket and give the sockets back, open.
-    GiveBack { to: mpsc::UnboundedSender<(Key, BoundListener)> },
-    /// Hand out a second handle on every socket that is accepted from.
-    Share { to: mpsc::UnboundedSender<(Key, std::io::Result<BoundListener>)> },
-    /// Say that all orders before this one are done.
-    Answer { done: oneshot::Sender<()> },
-    /// End.
-    Stop,
-}
-
-/// A worker's share of one address: where its orders go, and what its connections there watch.
-#[derive(Clone)]
-pub(crate) struct Peer {
-    pub(crate) orders: mpsc::UnboundedSender<Order>,
-    pub(crate) drain: Drain,
-}
-
-/// What is asked of an accepting task. All but the last are its end.
-enum Ask {
-    Close { _done: mpsc::Sender<()> },
-    GiveBack(mpsc::UnboundedSender<(Key, BoundListener)>),
-    Share(mpsc::UnboundedSender<(Key, std::io::Result<BoundListener>)>),
-}
-
 /// Runs a worker until it is told to stop.
 pub(crate) async fn run(index: usize, shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<Order>) {
     let worker = Rc::new(Worker::new(index, shared));
     let mut accepting: Vec<(Key, mpsc::UnboundedSender<Ask>)> = Vec::new();
+    let mut ports = udp::Ports::default();
     let housekeeping = rt::spawn_local(keep_house(Rc::clone(&worker)));
     while let Some(order) = orders.recv().await {
         match order {
             Order::Open { key, socket, drain, hand_to } => {
                 let (ask, asked) = mpsc::unbounded_channel();
                 accepting.push((key.clone(), ask));
-                let desk = Desk { worker: Rc::clone(&worker), key, drain, hand_to };
-                drop(rt::spawn_local(desk.accept(socket, asked)));
+                match socket {
+                    Bound::Tcp(socket) => {
+                        let desk = Desk { worker: Rc::clone(&worker), key, drain, hand_to };
+                        drop(rt::spawn_local(desk.accept(socket, asked)));
+                    }
+                    Bound::Udp(socket) => {
+                        let port = ports.open(&worker, &key, drain);
+                        drop(rt::spawn_local(port.receive(socket, hand_to, asked)));
+                    }
+                }
+            }
+            Order::Lend { key, socket, drain } => ports.open(&worker, &key, drain).borrow_socket(socket),
+            Order::Datagram { key, flow, bytes, waiting } => {
+                drop(waiting);
+                ports.serve(&key, flow, &bytes);
             }
             Order::Serve { key, stream, ends, watch } => match stream.unpack() {
                 Ok(stream) => conn::serve(&worker, &key, stream, ends, watch),
                 Err(error) => tracing::warn!(addr = %key.addr, %error, "a connection could not be handed over"),
             },
             Order::Close { key, done } => {
+                ports.close(&key);
                 // A task that ended by itself has dropped the other end, and with it nothing is left to wait for.
                 for (_, ask) in accepting.extract_if(.., |(at, _)| *at == key) {
                     drop(ask.send(Ask::Close { _done: done.clone() }));
@@ -116,7 +99,7 @@ struct Desk {
     worker: Rc<Worker>,
     key: Key,
     drain: Drain,
-    hand_to: Option<Arc<ArcSwap<Vec<Peer>>>>,
+    hand_to: Option<Peers>,
 }
 
 impl Desk {
@@ -134,7 +117,7 @@ impl Desk {
                     match &ask {
                         // Who asked may have left.
                         Some(Ask::Share(to)) => {
-                            drop(to.send((self.key.clone(), listener.share())));
+                            drop(to.send((self.key.clone(), listener.share().map(Bound::Tcp))));
                             continue;
                         }
                         Some(Ask::GiveBack(to)) => return self.give_back(listener, to),
@@ -158,10 +141,10 @@ impl Desk {
         }
     }
 
-    fn give_back(&self, listener: Listener, to: &mpsc::UnboundedSender<(Key, BoundListener)>) {
+    fn give_back(&self, listener: Listener, to: &mpsc::UnboundedSender<(Key, Bound)>) {
         match listener.release() {
             // Who asked waits for every socket, so it is there.
-            Ok(socket) => drop(to.send((self.key.clone(), socket))),
+            Ok(socket) => drop(to.send((self.key.clone(), Bound::Tcp(socket)))),
             Err(error) => tracing::error!(addr = %self.key.addr, %error, "a socket was lost with its worker"),
         }
     }

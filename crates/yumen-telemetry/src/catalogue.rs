@@ -62,11 +62,11 @@ families! {
         "Client connections that a worker serves now; they should be spread evenly.";
 
     LISTENER_ACCEPTED = "yumen_listener_connections_total" Counter ["listener"]
-        "Connections accepted.";
+        "Connections accepted; sessions begun on UDP listeners.";
     LISTENER_ACTIVE = "yumen_listener_active_connections" Gauge ["listener"]
-        "Connections open now.";
+        "Connections open now; sessions on UDP listeners.";
     LISTENER_REFUSED = "yumen_listener_refused_connections_total" Counter ["listener"]
-        "Connections closed at once: a limit was reached or the address is denied.";
+        "Connections closed at once, and datagrams that could not begin a session: a limit was reached or the address is denied.";
     LISTENER_PROXY_FAILURES = "yumen_listener_proxy_header_failures_total" Counter ["listener"]
         "Connections closed because no good PROXY header came in time, or they came from elsewhere than the proxies named.";
     LISTENER_HANDSHAKE_FAILURES = "yumen_listener_handshake_failures_total" Counter ["listener"]
@@ -82,9 +82,17 @@ families! {
     LISTENER_GOAWAYS = "yumen_listener_http2_goaways_total" Counter ["listener" "by"]
         "GOAWAY frames, by whom: client or us; counted when their connection ends.";
     LISTENER_BYTES_IN = "yumen_listener_received_bytes_total" Counter ["listener"]
-        "Bytes received from clients: content of requests, everything on TCP listeners.";
+        "Bytes received from clients: content of requests, everything on TCP and UDP listeners.";
     LISTENER_BYTES_OUT = "yumen_listener_sent_bytes_total" Counter ["listener"]
-        "Bytes sent to clients: content of answers, everything on TCP listeners.";
+        "Bytes sent to clients: content of answers, everything on TCP and UDP listeners.";
+    LISTENER_DATAGRAMS_IN = "yumen_listener_received_datagrams_total" Counter ["listener"]
+        "Datagrams received from clients, on UDP listeners.";
+    LISTENER_DATAGRAMS_OUT = "yumen_listener_sent_datagrams_total" Counter ["listener"]
+        "Datagrams sent to clients, on UDP listeners.";
+    LISTENER_DATAGRAMS_DROPPED = "yumen_listener_dropped_datagrams_total" Counter ["listener"]
+        "Datagrams of either direction that went nowhere, on UDP listeners: no session could begin, or the system had no room.";
+    LISTENER_SESSIONS_EXPIRED = "yumen_listener_expired_sessions_total" Counter ["listener"]
+        "Sessions of UDP listeners that ended because nothing was sent for their idle time.";
 
     ROUTE_REQUESTS = "yumen_route_requests_total" Counter ["route" "class"]
         "Requests by the class of the status sent to the client; none when nothing was sent.";

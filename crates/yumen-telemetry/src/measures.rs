@@ -90,11 +90,11 @@ impl BySide {
 
 /// What is counted about a listener.
 pub struct ListenerMetrics {
-    /// Connections accepted.
+    /// Connections accepted; sessions begun on UDP listeners.
     pub accepted: Counter,
-    /// Connections open now.
+    /// Connections or sessions open now.
     pub active: Gauge,
-    /// Connections closed at once: a limit was reached, or the address is denied.
+    /// Connections closed at once, sessions not begun: a limit was reached, or the address is denied.
     pub refused: Counter,
     /// Connections closed for want of a good PROXY header, or because they came from elsewhere.
     pub proxy_failures: Counter,
@@ -114,16 +114,26 @@ pub struct ListenerMetrics {
     pub goaways_received: Counter,
     /// GOAWAY frames of ours.
     pub goaways_sent: Counter,
-    /// Bytes received from clients: content of requests, everything on TCP listeners.
+    /// Bytes received from clients: content of requests, everything on TCP and UDP listeners.
     pub bytes_in: Counter,
-    /// Bytes sent to clients: content of answers, everything on TCP listeners.
+    /// Bytes sent to clients: content of answers, everything on TCP and UDP listeners.
     pub bytes_out: Counter,
+    /// Datagrams received from clients.
+    pub datagrams_in: Counter,
+    /// Datagrams sent to clients.
+    pub datagrams_out: Counter,
+    /// Datagrams of either direction that went nowhere: no session may begin, or the system had no room for them.
+    pub dropped: Counter,
+    /// Sessions of datagrams that ended because nothing was sent for their idle time.
+    pub expired: Counter,
+    /// 1 where there are datagrams to be counted.
+    pub is_udp: Level,
     pub(crate) block: Arc<Block>,
 }
 
 impl ListenerMetrics {
     pub(crate) fn new(shards: usize) -> Self {
-        let mut c = Carver::new(shards, 8 + 4 + 5);
+        let mut c = Carver::new(shards, 8 + 4 + 5 + 4);
         Self {
             accepted: c.counter(),
             active: c.gauge(),
@@ -139,6 +149,11 @@ impl ListenerMetrics {
             goaways_sent: c.counter(),
             bytes_in: c.counter(),
             bytes_out: c.counter(),
+            datagrams_in: c.counter(),
+            datagrams_out: c.counter(),
+            dropped: c.counter(),
+            expired: c.counter(),
+            is_udp: Level::default(),
             block: c.block(),
         }
     }

@@ -246,6 +246,11 @@ fn render_listeners(page: &mut Page, shown: &Shown<ListenerMetrics>) {
     by_end(page, &c::LISTENER_GOAWAYS, shown, ("client", |m: &ListenerMetrics| (&m.goaways_received, &m.goaways_sent)));
     counters(page, &c::LISTENER_BYTES_IN, shown, |m| &m.bytes_in);
     counters(page, &c::LISTENER_BYTES_OUT, shown, |m| &m.bytes_out);
+    let datagrams: Vec<_> = shown.iter().filter(|(_, m)| m.is_udp.value() > 0).cloned().collect();
+    counters(page, &c::LISTENER_DATAGRAMS_IN, &datagrams, |m| &m.datagrams_in);
+    counters(page, &c::LISTENER_DATAGRAMS_OUT, &datagrams, |m| &m.datagrams_out);
+    counters(page, &c::LISTENER_DATAGRAMS_DROPPED, &datagrams, |m| &m.dropped);
+    counters(page, &c::LISTENER_SESSIONS_EXPIRED, &datagrams, |m| &m.expired);
 }
 
 fn render_routes(page: &mut Page, shown: &Shown<RouteMetrics>) {

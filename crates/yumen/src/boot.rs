@@ -312,7 +312,7 @@ fn announce(gateway: &Gateway, is_demo: bool) {
     }
     gateway.supervisor.reloaded(gateway.tell().as_deref().map_err(String::as_str));
     let snapshot = gateway.proxy.snapshot();
-    let addresses: Vec<String> = gateway.proxy.open_addresses().iter().map(|a| a.local.to_string()).collect();
+    let addresses: Vec<String> = gateway.proxy.open_addresses().iter().map(|a| a.to_string()).collect();
     eprintln!("yumen {} runs: {} on {}", env!("CARGO_PKG_VERSION"), snapshot.origin.source, addresses.join(", "));
     let admin = gateway.process.admin();
     if let Some(admin) = &admin {

@@ -213,7 +213,7 @@ impl Gateway {
     /// What is in force, in one line; or what was refused last, and what is in force instead.
     pub(crate) fn tell(&self) -> Result<String, String> {
         let snapshot = self.proxy.snapshot();
-        let addresses: Vec<String> = self.proxy.open_addresses().iter().map(|a| a.local.to_string()).collect();
+        let addresses: Vec<String> = self.proxy.open_addresses().iter().map(|a| a.to_string()).collect();
         let in_force = format!("generation {} of {}", snapshot.generation, snapshot.origin.source);
         let in_force = format!("{in_force} on {}", addresses.join(", "));
         let refused = self.refused();

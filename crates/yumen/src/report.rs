@@ -1,10 +1,11 @@
 //! What the gateway tells about itself to the admin API.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use yumen_config::config::Config;
-use yumen_proxy::{Draining, Endpoint, OpenAddress, Proxy, Upstream};
+use yumen_config::config::{Config, Listener};
+use yumen_proxy::{Carrier, Draining, Endpoint, OpenAddress, Proxy, Upstream};
 
 /// Seconds since 1970, UTC.
 pub(crate) fn seconds(time: SystemTime) -> u64 {
@@ -15,7 +16,8 @@ pub(crate) fn seconds(time: SystemTime) -> u64 {
 pub(crate) fn status(proxy: &Proxy) -> Value {
     let snapshot = proxy.snapshot();
     let listener = |open: &OpenAddress| {
-        let at_addr = || snapshot.config.listeners.values().find(|l| l.bind.contains(&open.addr));
+        let is_there = |l: &&Arc<Listener>| l.bind.contains(&open.addr) && Carrier::of(l).contains(&open.carrier);
+        let at_addr = || snapshot.config.listeners.values().find(is_there);
         let section = match open.name.as_deref() {
             Some(name) => snapshot.config.listeners.get(name),
             None => at_addr(),
@@ -47,7 +49,7 @@ pub(crate) fn status(proxy: &Proxy) -> Value {
 }
 
 fn upstream(upstream: &Upstream) -> Value {
-    let endpoint = |e: &std::sync::Arc<Endpoint>| {
+    let endpoint = |e: &Arc<Endpoint>| {
         json!({
             "address": e.name(),
             "healthy": e.is_healthy(),

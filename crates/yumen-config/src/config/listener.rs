@@ -33,12 +33,14 @@ pub struct Listener {
     pub absolute_form: AbsoluteForm,
     /// The status of the answer when no route matches; default 404.
     pub default_status: u16,
-    /// Where connections go when no `sni` entry matches; only for `tcp` and `tls_passthrough`.
+    /// Where connections go when no `sni` entry matches, and where datagrams go; not for `http`.
     pub upstream: Option<UpstreamName>,
     /// Upstreams by the server name of the client's TLS hello; only for `tls_passthrough`.
     pub sni: Vec<(HostPattern, UpstreamName)>,
     /// Which client addresses may connect.
     pub access: Access,
+    /// Sessions of datagrams; only for `udp`.
+    pub udp: Udp,
 }
 
 impl Listener {
@@ -56,6 +58,8 @@ pub enum Protocol {
     Tcp,
     /// TLS that is not ended here, handed on by server name.
     TlsPassthrough,
+    /// Datagrams, handed to one upstream by sessions.
+    Udp,
 }
 
 impl Protocol {
@@ -65,6 +69,7 @@ impl Protocol {
             Self::Http => "http",
             Self::Tcp => "tcp",
             Self::TlsPassthrough => "tls_passthrough",
+            Self::Udp => "udp",
         }
     }
 }
@@ -102,6 +107,14 @@ impl ProxyVersion {
             Self::V2 => "v2",
         }
     }
+}
+
+/// How sessions of datagrams end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Udp {
+    /// Answers to each datagram, after which a session is over; 0: there are none, so silence is no fault; default
+    /// `None`: unknown, sessions end by silence only.
+    pub responses: Option<u32>,
 }
 
 /// TLS ended at a listener.
@@ -151,6 +164,8 @@ pub struct Limits {
     pub connections: Option<u32>,
     /// Requests on one connection, after which it is closed; `None`: no limit.
     pub requests_per_connection: Option<u32>,
+    /// Sessions of datagrams at a time; default 65536.
+    pub sessions: u32,
 }
 
 impl Default for Limits {
@@ -162,6 +177,7 @@ impl Default for Limits {
             body: None,
             connections: None,
             requests_per_connection: None,
+            sessions: 65_536,
         }
     }
 }
@@ -213,7 +229,8 @@ pub struct ListenerTimeouts {
     pub handshake: Duration,
     /// From the first byte of a request to the end of its head; default 15 s.
     pub head: Duration,
-    /// Between requests; default 75 s. For `tcp` and `tls_passthrough` without any byte; default 1 h.
+    /// Between requests; default 75 s. For `tcp` and `tls_passthrough` without any byte; default 1 h. For `udp` without
+    /// any datagram of a session; default 60 s.
     pub idle: Duration,
     /// Between two parts of a request body; default 30 s.
     pub body_idle: Duration,
@@ -226,7 +243,11 @@ pub struct ListenerTimeouts {
 impl ListenerTimeouts {
     /// The defaults of a protocol, which differ in `idle`.
     pub fn of(protocol: Protocol) -> Self {
-        let idle = if protocol == Protocol::Http { 75 } else { 3600 };
+        let idle = match protocol {
+            Protocol::Http => 75,
+            Protocol::Tcp | Protocol::TlsPassthrough => 3600,
+            Protocol::Udp => 60,
+        };
         Self {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(15),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use client::{CertificateMatch, ClientAuth, ClientPolicy};
 pub use listener::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerHttp2, ListenerTimeouts,
-    Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion,
+    Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion, Udp,
 };
 pub use middleware::{Accept, FieldEdits, Middleware, MiddlewareKind, Rewrite};
 pub use names::{ListenerName, MiddlewareName, RouteName, UpstreamName};

@@ -9,7 +9,7 @@ pub(crate) static LISTENER: Table = Table {
     doc: "Where clients connect.",
     keys: &[
         key("bind", Kind::List(&Kind::Address), "required", "Addresses; `:8080` is every address, IPv6 and IPv4."),
-        key("protocol", Kind::OneOf(&["http", "tcp", "tls_passthrough"]), "http", "What clients speak."),
+        key("protocol", Kind::OneOf(&["http", "tcp", "tls_passthrough", "udp"]), "http", "What clients speak."),
         key(
             "proxy_protocol",
             Kind::Section(&PROXY_PROTOCOL),
@@ -28,9 +28,10 @@ pub(crate) static LISTENER: Table = Table {
             "Request targets in absolute form: taken when the host is that of `Host`, or refused.",
         ),
         key("default_status", Kind::Number, "404", "The status when no route matches."),
-        key("upstream", NAME, "", "For `tcp` and `tls_passthrough`: where connections go."),
+        key("upstream", NAME, "", "For `tcp`, `tls_passthrough` and `udp`: where connections or datagrams go."),
         key("sni", Kind::Map(&NAME), "", "For `tls_passthrough`: upstreams by server name, `*.` for those below."),
         key("access", Kind::Section(&ACCESS), "", "Which client addresses may connect."),
+        key("udp", Kind::Section(&UDP), "", "For `udp`: how sessions end."),
     ],
 };
 
@@ -45,6 +46,18 @@ pub(crate) static PROXY_PROTOCOL: Table = Table {
 };
 
 pub(crate) static PROXY_VERSIONS: &[&str] = &["v1", "v2"];
+
+pub(crate) static UDP: Table = Table {
+    name: "listener udp",
+    doc: "How sessions of datagrams end. A session is what one client sends to one address: it keeps its endpoint.",
+    keys: &[key(
+        "responses",
+        Kind::OrOff(&Kind::Number),
+        "off",
+        "Answers to each datagram, after which the session is over; an endpoint that owes one for longer than its \
+         `timeouts.head` has failed. `0`: there are none. `off`: unknown, a session ends by `timeouts.idle` only.",
+    )],
+};
 
 pub(crate) static TLS: Table = Table {
     name: "listener tls",
@@ -135,6 +148,13 @@ pub(crate) static LIMITS: Table = Table {
             "off",
             "Requests on one connection, after which it is closed.",
         ),
+        key(
+            "sessions",
+            Kind::Number,
+            "65536",
+            "For `udp`: sessions at a time; each takes a socket. Beyond it one that was never answered gives way, and \
+             without one a new client is refused.",
+        ),
     ],
 };
 
@@ -148,7 +168,8 @@ pub(crate) static LISTENER_TIMEOUTS: Table = Table {
             "idle",
             Kind::Duration,
             "75s",
-            "Between requests; `1h` for `tcp` and `tls_passthrough`, where it is the time without any byte.",
+            "Between requests; `1h` for `tcp` and `tls_passthrough`, where it is the time without any byte; `60s` for \
+             `udp`, where it is the time without any datagram of a session.",
         ),
         key("body_idle", Kind::Duration, "30s", "Between two parts of a request body."),
         key("write_idle", Kind::Duration, "30s", "While the client takes nothing of the answer."),

@@ -1,6 +1,6 @@
 //! Rules between things: addresses that are taken twice, routes that tie.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,13 +13,16 @@ use crate::config::{
 };
 use crate::yaml::Place;
 
-/// Two listeners on one address.
+/// Two listeners on one address. UDP and TCP have ports of their own.
 pub(super) fn addresses(ctx: &Ctx<'_>, listeners: &[(Listener, Place)]) {
     let mut taken: Vec<(SocketAddr, &Listener, Place)> = Vec::new();
     for (listener, place) in listeners {
         for address in &listener.bind {
             // Port 0 is a new port each time.
-            let other = taken.iter().find(|(other, _, _)| address.port() != 0 && overlap(*other, *address));
+            let is_udp = |l: &Listener| l.protocol == Protocol::Udp;
+            let other = taken.iter().find(|(other, by, _)| {
+                address.port() != 0 && is_udp(by) == is_udp(listener) && overlap(*other, *address)
+            });
             if let Some((_, other, first)) = other {
                 let message = if other.name == listener.name {
                     format!("listener `{}` has the address {address} twice", listener.name)
@@ -48,7 +51,8 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
 pub(super) fn admin(ctx: &Ctx<'_>, listeners: &[(Listener, Place)], admin: Option<&Admin>) {
     let Some(Admin { listen: AdminListen::Tcp(address), .. }) = admin else { return };
     for (listener, place) in listeners {
-        if address.port() != 0 && listener.bind.iter().any(|bind| overlap(*bind, *address)) {
+        let is_udp = listener.protocol == Protocol::Udp;
+        if !is_udp && address.port() != 0 && listener.bind.iter().any(|bind| overlap(*bind, *address)) {
             let message = format!("listener `{}` and the admin endpoint are both on {address}", listener.name);
             let help = "give one of them another port; `admin: {listen: 127.0.0.1:PORT}` moves the admin endpoint";
             ctx.error_help(*place, "address_taken", message, help.to_owned());
@@ -84,6 +88,29 @@ pub(super) fn routeless(ctx: &Ctx<'_>, listeners: &[(Arc<Listener>, Place)], rou
             listener.name, listener.default_status
         );
         ctx.warn(*place, "no_route", message, "add a route, or remove the listener");
+    }
+}
+
+/// Datagrams are sent as they are: what is for connections to endpoints is not for a udp listener.
+pub(super) fn datagrams(
+    ctx: &Ctx<'_>,
+    listeners: &[(Arc<Listener>, Place)],
+    upstreams: &BTreeMap<UpstreamName, Arc<Upstream>>,
+) {
+    for (listener, place) in listeners.iter().filter(|(l, _)| l.protocol == Protocol::Udp) {
+        let upstream = listener.upstream.as_ref().and_then(|name| upstreams.get(name));
+        let Some(upstream) = upstream else { continue };
+        if let Some(endpoint) = upstream.endpoints.iter().find(|e| e.tls) {
+            let message =
+                format!("udp listener `{}` cannot speak TLS to its endpoint {}", listener.name, endpoint.text);
+            let help = format!("write the endpoint as `{}`; datagrams are handed on as they are", endpoint.text);
+            ctx.error_help(*place, "wrong_protocol", message, help);
+        }
+        if upstream.proxy_protocol.is_some() {
+            let message = format!("udp listener `{}` cannot send the PROXY protocol of its upstream", listener.name);
+            let help = "give it an upstream without `proxy_protocol`; datagrams are handed on as they are".to_owned();
+            ctx.error_help(*place, "wrong_protocol", message, help);
+        }
     }
 }
 

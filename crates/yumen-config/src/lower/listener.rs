@@ -7,7 +7,7 @@ use super::section::Section;
 use super::{client, names, value};
 use crate::config::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, HostPattern, Limits, Listener, ListenerHttp2,
-    ListenerName, ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion, UpstreamName,
+    ListenerName, ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion, Udp, UpstreamName,
 };
 use crate::keys;
 use crate::yaml::{Name, Node, Value};
@@ -25,14 +25,10 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
     let sni = sni(section, upstreams);
     let upstream = section.read("upstream", |ctx, node| upstreams.find(ctx, node)).map(UpstreamName::from);
     let absent = |key| section.get(key).is_none() && !section.was_meant(key);
-    if protocol == Protocol::Tcp && absent("upstream") {
+    if matches!(protocol, Protocol::Tcp | Protocol::Udp) && absent("upstream") {
         let help = "add `upstream: NAME`".to_owned();
-        section.ctx.error_help(
-            section.place,
-            "missing_upstream",
-            format!("tcp listener `{name}` has no upstream"),
-            help,
-        );
+        let message = format!("{} listener `{name}` has no upstream", protocol.as_str());
+        section.ctx.error_help(section.place, "missing_upstream", message, help);
     }
     if protocol == Protocol::TlsPassthrough && absent("upstream") && absent("sni") {
         let help = "add `sni: {HOST: NAME}` or `upstream: NAME`".to_owned();
@@ -60,13 +56,14 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
         upstream,
         sni,
         access: section.sub("access", &keys::ACCESS).map(|s| access(&s)).unwrap_or_default(),
+        udp: section.sub("udp", &keys::UDP).map(|s| udp(&s)).unwrap_or_default(),
         // Last, so that a wrong address does not hide the other complaints.
         bind: bind?,
     })
 }
 
 fn protocol(ctx: &Ctx<'_>, node: &Node) -> Option<Protocol> {
-    let all = [Protocol::Http, Protocol::Tcp, Protocol::TlsPassthrough];
+    let all = [Protocol::Http, Protocol::Tcp, Protocol::TlsPassthrough, Protocol::Udp];
     value::one_of(ctx, node, &all.map(|p| (p.as_str(), p)))
 }
 
@@ -105,29 +102,43 @@ pub(super) fn proxy_version(ctx: &Ctx<'_>, node: &Node) -> Option<ProxyVersion> 
 /// Settings that mean nothing for the protocol are refused, not ignored.
 fn protocol_fits(section: &Section<'_>, protocol: Protocol) {
     let refused: &[&str] = match protocol {
-        Protocol::Http => &["upstream", "sni"],
-        Protocol::Tcp => &["sni", "forwarded", "http2", "absolute_form", "default_status"],
-        Protocol::TlsPassthrough => &["tls", "forwarded", "http2", "absolute_form", "default_status"],
+        Protocol::Http => &["upstream", "sni", "udp"],
+        Protocol::Tcp => &["sni", "forwarded", "http2", "absolute_form", "default_status", "udp"],
+        Protocol::TlsPassthrough => &["tls", "forwarded", "http2", "absolute_form", "default_status", "udp"],
+        Protocol::Udp => &["proxy_protocol", "tls", "sni", "forwarded", "http2", "absolute_form", "default_status"],
     };
     for name in section.names().filter(|name| refused.contains(&&*name.text)) {
         let help = match &*name.text {
             "upstream" => "give the upstream to a route instead",
             "sni" => "`sni` is for `protocol: tls_passthrough`",
+            "udp" => "it is for `protocol: udp`",
+            "proxy_protocol" => "datagrams have no connections that it could begin",
+            "tls" if protocol == Protocol::Udp => "datagrams are handed on as they are; DTLS is not ended here",
             "tls" => "TLS is not ended here; use `protocol: tcp` to end it",
             _ => "it is for `protocol: http`",
         };
         misfit(section.ctx, name, protocol, help);
     }
-    if protocol == Protocol::Http {
-        return;
-    }
-    let of_http = ["request_line", "head", "fields", "body", "requests_per_connection"];
-    let times_of_http = ["head", "body_idle", "min_body_rate"];
-    for (key, names) in [("limits", &of_http[..]), ("timeouts", &times_of_http[..])] {
-        for (name, _) in section.map(key) {
-            if names.contains(&&*name.text) {
-                misfit(section.ctx, name, protocol, "it is for `protocol: http`");
-            }
+    let of_http = &["request_line", "head", "fields", "body", "requests_per_connection"][..];
+    let (limits, times) = match protocol {
+        Protocol::Http => (vec!["sessions"], vec![]),
+        Protocol::Tcp | Protocol::TlsPassthrough => {
+            ([of_http, &["sessions"]].concat(), vec!["head", "body_idle", "min_body_rate"])
+        }
+        Protocol::Udp => (
+            [of_http, &["connections"]].concat(),
+            vec!["handshake", "head", "body_idle", "write_idle", "min_body_rate"],
+        ),
+    };
+    for (key, names) in [("limits", limits), ("timeouts", times)] {
+        for (name, _) in section.map(key).into_iter().filter(|(name, _)| names.contains(&&*name.text)) {
+            let help = match &*name.text {
+                "sessions" => "it is for `protocol: udp`",
+                "connections" => "datagrams have no connections; `sessions` limits their sessions",
+                "handshake" | "write_idle" => "datagrams have no connections",
+                _ => "it is for `protocol: http`",
+            };
+            misfit(section.ctx, name, protocol, help);
         }
     }
 }
@@ -207,6 +218,7 @@ fn limits(section: &Section<'_>) -> Limits {
         body: section.limit("body", None, value::size),
         connections: section.limit("connections", None, value::count),
         requests_per_connection: section.limit("requests_per_connection", None, value::count),
+        sessions: section.read("sessions", value::count).unwrap_or(default.sessions),
     };
     if limits.request_line > limits.head {
         let help = "give `head` at least the size of `request_line`".to_owned();
@@ -281,6 +293,10 @@ fn forwarded(section: &Section<'_>) -> Forwarded {
         emit: section.read("emit", emit).unwrap_or_default(),
         via: section.limit("via", Forwarded::default().via, value::field_name),
     }
+}
+
+fn udp(section: &Section<'_>) -> Udp {
+    Udp { responses: section.limit("responses", None, value::number) }
 }
 
 pub(super) fn access(section: &Section<'_>) -> Access {

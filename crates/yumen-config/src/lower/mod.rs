@@ -93,6 +93,7 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         .map(|u| (u.name.clone(), Arc::new(u)))
         .collect();
     check::protocols(ctx, &routes, |name| upstreams.get(name).map(Arc::as_ref));
+    check::datagrams(ctx, &listeners, &upstreams);
     Config {
         listeners: by_name,
         routes: routes.into_iter().map(|(route, _)| Arc::new(route)).collect(),

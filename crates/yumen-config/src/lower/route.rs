@@ -101,8 +101,8 @@ fn listeners(section: &Section<'_>, names: &Names<'_>) -> Vec<ListenerName> {
     let mut all = section.some("listeners", |ctx, node| {
         let name = names.listener_names.find(ctx, node)?;
         if !http(&name) {
-            let help =
-                "routes are for http listeners; a tcp one has `upstream`, a tls_passthrough one `sni`".to_owned();
+            let help = "routes are for http listeners; a tcp or udp one has `upstream`, a tls_passthrough one `sni`"
+                .to_owned();
             ctx.error_help(node.place, "wrong_protocol", format!("listener `{name}` does not speak HTTP"), help);
         }
         Some(ListenerName::from(name))

@@ -128,10 +128,20 @@ impl Inherited {
         if let Some((_, _, socket)) = self.usable.iter().find(|(at, _, _)| *at == addr) {
             return Some(ListenSet::of_socket(socket, addr, workers, handles));
         }
-        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |h: &mut Handed| h.wanted == addr && h.name.as_deref() == name;
-        let sockets: Vec<Socket> = handed.extract_if(.., fits).map(|h| h.socket).collect();
+        let sockets = self.take_handed(addr, name, Type::STREAM);
         (!sockets.is_empty()).then(|| ListenSet::of_sockets(sockets, options, workers))
+    }
+
+    /// What a predecessor handed over for datagrams; service managers pass none of these.
+    pub(crate) fn take_datagrams(&self, addr: SocketAddr, name: Option<&str>) -> Vec<Socket> {
+        self.take_handed(addr, name, Type::DGRAM)
+    }
+
+    fn take_handed(&self, addr: SocketAddr, name: Option<&str>, of: Type) -> Vec<Socket> {
+        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_of = |h: &Handed| h.socket.r#type().is_ok_and(|t| t == of);
+        let fits = |h: &mut Handed| h.wanted == addr && h.name.as_deref() == name && is_of(h);
+        handed.extract_if(.., fits).map(|h| h.socket).collect()
     }
 
     /// Closes what a predecessor handed over and no listener has asked for: its addresses.

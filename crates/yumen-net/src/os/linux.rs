@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 
 pub(crate) use super::unix::PORT_PATIENCE;
 pub(super) use super::unix::{
-    create_folder, create_new, exposure, intrusion, is_exhausted, is_of_connection, lacks_family, prepare_console,
-    raise_file_limit, replace, take_inherited,
+    TOO_LARGE, create_folder, create_new, exposure, intrusion, is_exhausted, is_of_connection, is_of_datagram,
+    lacks_family, prepare_console, raise_file_limit, replace, take_inherited,
 };
 use super::{HostStats, ProcessStats};
 
@@ -36,16 +36,34 @@ pub(crate) fn claim_port(socket: &Socket, share: bool, _exclusive: bool) -> io::
     if share { socket.set_reuse_port(true) } else { Ok(()) }
 }
 
+/// Without `SO_REUSEADDR`: for UDP it lets anybody who sets it too take the port.
+pub(crate) fn claim_datagram_port(socket: &Socket, share: bool) -> io::Result<()> {
+    if share { socket.set_reuse_port(true) } else { Ok(()) }
+}
+
+/// Lets datagrams be fragmented again that are larger than the way takes, which the library forbids for QUIC.
+pub(crate) fn prepare_datagrams(socket: &Socket, is_ipv6: bool) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_WANT)?;
+    if is_ipv6 {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_WANT)?;
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, 0)?;
+    }
+    Ok(())
+}
+
 /// With a fixed source address the port is chosen at connect, by the full four-tuple, not at bind.
 pub(crate) fn delay_source_port(fd: &impl AsRawFd) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the option takes an int, whose address and size are passed; the descriptor is borrowed and open.
+    set_option(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+}
+
+fn set_option(fd: &impl AsRawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: each of these options takes an int, whose address and size are passed; the descriptor is borrowed and open.
     let done = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            (&raw const on).cast(),
+            level,
+            name,
+            (&raw const value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };

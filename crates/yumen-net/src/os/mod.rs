@@ -25,6 +25,8 @@ pub mod windows_service;
 #[cfg(windows)]
 pub mod windows_system;
 #[cfg(windows)]
+mod windows_udp;
+#[cfg(windows)]
 use windows as system;
 
 #[cfg(unix)]
@@ -48,7 +50,9 @@ pub use unix::{LocalListener, LocalStream};
 #[cfg(windows)]
 pub use windows::{LocalListener, LocalStream};
 
-pub(crate) use system::{PORT_PATIENCE, Pipe, claim_port, delay_source_port, splice_in, splice_out};
+pub(crate) use system::{
+    PORT_PATIENCE, Pipe, claim_datagram_port, claim_port, delay_source_port, prepare_datagrams, splice_in, splice_out,
+};
 
 /// A socket on its way to another process, with the label by which that one knows it. A label has no `;` and no `=`.
 #[derive(Debug)]
@@ -154,6 +158,21 @@ pub(crate) fn is_of_connection(e: &std::io::Error) -> bool {
             | K::TimedOut
             | K::PermissionDenied
     ) || system::is_of_connection(e)
+}
+
+/// An error of a UDP socket that is of one datagram it sent before, not of the socket: the other side's port is closed, or
+/// there was no way to it.
+pub(crate) fn is_of_datagram(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(
+        e.kind(),
+        K::ConnectionRefused | K::ConnectionReset | K::Interrupted | K::NetworkUnreachable | K::HostUnreachable
+    ) || system::is_of_datagram(e)
+}
+
+/// A datagram was larger than can be sent.
+pub(crate) fn is_too_large(e: &std::io::Error) -> bool {
+    e.raw_os_error() == Some(system::TOO_LARGE)
 }
 
 /// The system does not speak that address family.

@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 
 pub(crate) use super::unix::PORT_PATIENCE;
 pub(super) use super::unix::{
-    create_folder, create_new, exposure, intrusion, is_exhausted, is_of_connection, lacks_family, prepare_console,
-    raise_file_limit, replace, take_inherited,
+    TOO_LARGE, create_folder, create_new, exposure, intrusion, is_exhausted, is_of_connection, is_of_datagram,
+    lacks_family, prepare_console, raise_file_limit, replace, take_inherited,
 };
 use super::{HostStats, ProcessStats};
 
@@ -25,6 +25,14 @@ pub const HAS_SPLICE: bool = false;
 
 pub(crate) fn claim_port(socket: &Socket, _share: bool, _exclusive: bool) -> io::Result<()> {
     socket.set_reuse_address(true)
+}
+
+pub(crate) fn claim_datagram_port(_socket: &Socket, _share: bool) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn prepare_datagrams(_socket: &Socket, _is_ipv6: bool) -> io::Result<()> {
+    Ok(())
 }
 
 pub(crate) fn delay_source_port<T>(_socket: &T) -> io::Result<()> {

@@ -71,6 +71,12 @@ pub(super) fn is_of_connection(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::EPROTO | libc::ENOPROTOOPT | libc::EHOSTDOWN | libc::EOPNOTSUPP))
 }
 
+pub(super) const TOO_LARGE: i32 = libc::EMSGSIZE;
+
+pub(super) fn is_of_datagram(e: &io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::EPROTO | libc::ENOPROTOOPT | libc::EHOSTDOWN))
+}
+
 pub(super) fn lacks_family(e: &io::Error) -> bool {
     e.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }

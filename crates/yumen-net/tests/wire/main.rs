@@ -5,3 +5,4 @@
 mod engine;
 mod peek;
 mod proxy_header;
+mod sessions;

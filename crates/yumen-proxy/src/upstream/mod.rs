@@ -29,11 +29,12 @@ use yumen_http1 as http1;
 use yumen_net::tls::ClientTls;
 use yumen_telemetry::{Registry, UpstreamMetrics};
 
+pub(crate) use endpoint::Active;
 pub use endpoint::Endpoint;
 pub(crate) use h1::{Conveyed, Inbound, Tunnel};
 pub(crate) use health::watch;
 pub(crate) use introduce::{Beside, introduce};
-pub(crate) use send::{Send, dial, full, nobody};
+pub(crate) use send::{Send, dial, dial_error, full, nobody};
 
 use balance::Turn;
 use h2::Channels;
@@ -133,6 +134,12 @@ impl Upstream {
         let others: Vec<_> = usable.iter().filter(|e| !tried.contains(&e.id)).cloned().collect();
         let from = if others.is_empty() { &**usable } else { &others };
         balance::choose(self.config.balance, from, turn, client, rng).cloned()
+    }
+
+    /// Whether an endpoint may be sent anything: it is one of ours, and well, or nearly nobody is.
+    pub(crate) fn may_use(&self, endpoint: &Endpoint) -> bool {
+        let is_it = |e: &Arc<Endpoint>| e.id == endpoint.id;
+        self.usable.load().iter().any(is_it) || (endpoint.weight == 0 && self.endpoints.load().iter().any(is_it))
     }
 
     /// Whether it has as many exchanges and streams in flight as it may.

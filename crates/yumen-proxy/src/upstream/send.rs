@@ -297,7 +297,8 @@ fn connect_error(endpoint: &Endpoint, reason: yumen_core::Reason) -> Error {
     Error::new(Side::Upstream, Stage::Connect, reason).retry(Retry::Unsent).detail(endpoint.name.as_ref())
 }
 
-fn dial_error(endpoint: &Endpoint, e: DialError) -> Error {
+/// What a connection that could not be made means.
+pub(crate) fn dial_error(endpoint: &Endpoint, e: DialError) -> Error {
     let reason = match e.kind {
         DialErrorKind::Refused => reasons::CONNECT_REFUSED,
         DialErrorKind::TimedOut => reasons::CONNECT_TIMEOUT,

@@ -1,7 +1,7 @@
 //! How connections get to workers, and what happens to them when the number of workers changes.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use yumen_proxy::Accepting;
@@ -98,4 +98,83 @@ fn no_request_fails_while_workers_with_their_own_sockets_change() {
 #[test]
 fn no_request_fails_while_workers_behind_one_acceptor_change() {
     no_request_fails_while_workers_change(Accepting::One);
+}
+
+/// An origin of datagrams that answers with what it got.
+fn echo() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let addr = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut buf = [0; 2048];
+        while let Ok((n, from)) = socket.recv_from(&mut buf) {
+            socket.send_to(&buf[..n], from).unwrap();
+        }
+    });
+    addr
+}
+
+fn datagrams(endpoint: SocketAddr) -> yumen_config::config::Config {
+    let text = format!(
+        "listeners: {{ l: {{ bind: \"127.0.0.1:0\", protocol: udp, upstream: up }} }}\n\
+         upstreams: {{ up: {{ endpoints: [\"{endpoint}\"] }} }}\n"
+    );
+    yumen_config::parse_str("test", &text, &|_| None).unwrap().config
+}
+
+fn answered(client: &UdpSocket, to: SocketAddr, n: usize) {
+    let text = n.to_string();
+    client.send_to(text.as_bytes(), to).unwrap();
+    let mut buf = [0; 64];
+    let got = client.recv(&mut buf).unwrap();
+    assert_eq!(&buf[..got], text.as_bytes());
+}
+
+fn client() -> UdpSocket {
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client
+}
+
+#[test]
+fn one_receiver_hands_datagrams_to_all_workers() {
+    let stage = Stage::accepting(Accepting::One, 3, datagrams(echo()));
+    let clients: Vec<UdpSocket> = (0..90).map(|_| client()).collect();
+    for round in 0..3 {
+        clients.iter().for_each(|one| answered(one, stage.addr(), round));
+    }
+    let shares = stage.proxy.connections();
+    assert!(shares.iter().sum::<usize>() == 90 && shares.iter().all(|n| *n > 5), "{shares:?}");
+}
+
+/// Clients go on asking while the number of workers changes; a client may meet another worker, and is answered.
+fn no_datagram_is_lost_while_workers_change(accepting: Accepting) {
+    let stage = Stage::accepting(accepting, 2, datagrams(echo()));
+    let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let one = client();
+                while !over.load(Relaxed) {
+                    answered(&one, stage.addr(), asked.fetch_add(1, Relaxed));
+                }
+            });
+        }
+        for workers in [4, 1, 3, 2] {
+            let before = asked.load(Relaxed);
+            stage.control.block_on(stage.proxy.resize(workers)).unwrap();
+            until("datagrams", || asked.load(Relaxed) > before + 50);
+        }
+        over.store(true, Relaxed);
+    });
+    until("workers that left to end", || stage.proxy.draining().is_empty());
+}
+
+#[test]
+fn no_datagram_is_lost_while_workers_with_their_own_sockets_change() {
+    no_datagram_is_lost_while_workers_change(Accepting::of_system());
+}
+
+#[test]
+fn no_datagram_is_lost_while_workers_behind_one_receiver_change() {
+    no_datagram_is_lost_while_workers_change(Accepting::One);
 }

@@ -116,6 +116,10 @@ fn figures(out: &mut Vec<u8>, record: &Record<'_>) {
     }
     count(out, key!("bytes_in"), record.bytes_in);
     count(out, key!("bytes_out"), record.bytes_out);
+    if let Some((received, sent)) = record.datagrams {
+        count(out, key!("datagrams_in"), received);
+        count(out, key!("datagrams_out"), sent);
+    }
 }
 
 // Inlined always: with the key known, its copy is a store or two instead of a call.

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use yumen_core::{Conn, Exchange, Finished};
 
-/// A TCP connection that was relayed without looking into it, or ended before anything was asked on it, when it is over.
+/// A TCP connection or a session of datagrams that was relayed without looking into it, or a connection that ended before
+/// anything was asked on it, when it is over.
 pub struct StreamRecord<'a> {
     /// The client's connection.
     pub conn: &'a Conn,
-    /// What was spoken: `tcp`, or `tls` when the connection ended in the handshake.
+    /// What was spoken: `tcp`, `udp`, or `tls` when the connection ended in the handshake.
     pub protocol: &'static str,
     /// The route that was met.
     pub route: Option<&'a str>,
@@ -31,6 +32,8 @@ pub struct StreamRecord<'a> {
     pub bytes_in: u64,
     /// Bytes sent to the client.
     pub bytes_out: u64,
+    /// Datagrams received from the client and sent to it; `None` for TCP.
+    pub datagrams: Option<(u64, u64)>,
     /// Why it did not end as meant.
     pub failure: Option<&'a Finished>,
 }
@@ -54,6 +57,7 @@ pub(super) struct Record<'a> {
     pub(super) head: Option<Duration>,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
+    pub(super) datagrams: Option<(u64, u64)>,
     pub(super) request_id: Option<&'a str>,
     pub(super) trace_id: Option<&'a [u8; 32]>,
     pub(super) sni: Option<&'a str>,
@@ -81,6 +85,7 @@ impl<'a> From<&'a Exchange> for Record<'a> {
             head: ex.timings.head,
             bytes_in: ex.bytes_in,
             bytes_out: ex.bytes_out,
+            datagrams: None,
             request_id: ex.request_id.as_deref(),
             trace_id: ex.trace_id.as_ref(),
             sni: sni_of(&ex.conn),
@@ -110,6 +115,7 @@ impl<'a> From<&'a StreamRecord<'a>> for Record<'a> {
             head: None,
             bytes_in: stream.bytes_in,
             bytes_out: stream.bytes_out,
+            datagrams: stream.datagrams,
             request_id: None,
             trace_id: None,
             sni: sni_of(stream.conn).or(stream.sni),

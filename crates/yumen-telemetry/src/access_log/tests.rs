@@ -149,6 +149,7 @@ fn stream_is_one_line_with_the_name_it_was_passed_on_by() {
     let mut ex = exchange("/");
     ex.failed(&failure("10.0.0.1:80"));
     let stream = StreamRecord {
+        datagrams: None,
         conn: &conn,
         protocol: "tcp",
         route: None,

@@ -38,6 +38,12 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     number(out, record.bytes_in);
     out.extend_from_slice(b" out=");
     number(out, record.bytes_out);
+    if let Some((received, sent)) = record.datagrams {
+        out.extend_from_slice(b" datagrams=");
+        number(out, received);
+        out.push(b'/');
+        number(out, sent);
+    }
     if let Some(id) = record.request_id {
         word(out, b" id=", id);
     }

@@ -21,6 +21,10 @@ super::declare! {
         "a proxy connected and did not send a whole PROXY header in time",
         "a proxy that waits for its client's first bytes, or a check that connects and stays silent",
         "nothing, unless it is frequent: then look at the proxy, or raise proxy_protocol.timeout";
+    SESSION_DISPLACED = "session_displaced" Us Accept 0
+        "a session of datagrams that was never answered gave way to a new one, because there were as many as there may be",
+        "a flood of datagrams with false senders, or a limit below what the clients need",
+        "raise the listener's limit of sessions or shorten its idle timeout; against a flood, let access name the networks of the clients";
     IP_DENIED = "ip_denied" Client Middleware 403
         "the client's address is not allowed",
         "an allow or deny list names the address, or does not name it",
@@ -153,6 +157,10 @@ super::declare! {
         "the endpoint's name could not be resolved",
         "a wrong name, or a DNS server that does not answer",
         "resolve the name on this host, and check the name in the configuration";
+    ENDPOINT_WITHDRAWN = "endpoint_withdrawn" Upstream Receive 0
+        "the endpoint of a session of datagrams was taken out of use",
+        "it failed its health checks, its name has another address, or a reload removed it or gave the listener another upstream",
+        "nothing: the next datagram of the client begins a session with another endpoint";
     CONNECT_REFUSED = "connect_refused" Upstream Connect 502
         "the endpoint refused the connection",
         "nothing listens on its address and port: the service is down or starting",

@@ -138,6 +138,7 @@ fn readable(answer: &Value) -> String {
     let route = &answer["route"];
     if route["name"].is_null() {
         _ = writeln!(out, "route     none: {}", word(&route["why"]));
+        upstream(&mut out, &route["upstream"]);
         return out;
     }
     _ = writeln!(out, "route     {} ({})", word(&route["name"]), word(&route["pattern"]));
@@ -149,10 +150,15 @@ fn readable(answer: &Value) -> String {
             false => _ = writeln!(out, "  through {name} ({kind})"),
         }
     }
-    let upstream = &route["upstream"];
+    upstream(&mut out, &route["upstream"]);
+    out
+}
+
+fn upstream(out: &mut String, upstream: &Value) {
     if upstream.is_null() {
-        return out;
+        return;
     }
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let spoken = upstream["protocol"].as_str().filter(|protocol| *protocol != "auto");
     let spoken = spoken.map(|protocol| format!(", {protocol}")).unwrap_or_default();
     _ = writeln!(out, "upstream  {} ({}{spoken})", word(&upstream["name"]), word(&upstream["balance"]));
@@ -164,5 +170,4 @@ fn readable(answer: &Value) -> String {
         };
         _ = writeln!(out, "  to      {} (weight {}{health})", word(&e["address"]), e["weight"]);
     }
-    out
 }

@@ -10,14 +10,14 @@ use crate::gateway::until;
 use crate::site::Site;
 
 /// A running dnsmasq whose answers hold for a second; it is stopped when the test ends.
-struct NameServer {
-    addr: SocketAddr,
+pub(crate) struct NameServer {
+    pub(crate) addr: SocketAddr,
     hosts: PathBuf,
     child: Child,
 }
 
 impl NameServer {
-    fn start(folder: &Path, names: &str) -> Self {
+    pub(crate) fn start(folder: &Path, names: &str) -> Self {
         let hosts = folder.join("names");
         fs::write(&hosts, names).unwrap();
         // It cannot tell which port it was given, so one that was free a moment ago is tried until one still is.

@@ -38,4 +38,5 @@ mod service;
 mod upgrade;
 mod watch;
 mod tls;
+mod udp;
 mod wire;

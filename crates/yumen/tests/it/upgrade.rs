@@ -1,7 +1,7 @@
 //! `yumen upgrade`: another process takes over every socket while clients come, stay and wait.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -203,4 +203,58 @@ fn admin_socket_in_the_file_system_goes_along() {
     let second = said.split("as process ").nth(1).unwrap().split(';').next().unwrap();
     assert!(Command::new("kill").args(["-TERM", second]).status().unwrap().success());
     until("the end of the second", || fs::symlink_metadata(&admin).is_err().then_some(()));
+}
+
+#[test]
+fn no_datagram_is_lost_while_another_process_takes_over() {
+    let echo = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = echo.local_addr().unwrap();
+    spawn(move || {
+        let mut buf = [0; 64];
+        while let Ok((n, from)) = echo.recv_from(&mut buf) {
+            echo.send_to(&buf[..n], from).unwrap();
+        }
+    });
+    let mut site = Site::start(&format!(
+        "runtime: {{ workers: 2 }}\nlisteners: {{ l: {{ bind: \"127.0.0.1:0\", protocol: udp, upstream: up }} }}\n\
+         upstreams: {{ up: {{ endpoints: [\"{at}\"] }} }}\n"
+    ));
+    let addr = site.addr("l");
+    let (over, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let client = |fresh: bool| {
+        let (over, asked) = (Arc::clone(&over), Arc::clone(&asked));
+        let open = || {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(yumen_test::PATIENCE)).unwrap();
+            socket
+        };
+        spawn(move || {
+            let mut socket = open();
+            let mut buf = [0; 64];
+            while !over.load(Relaxed) {
+                let text = asked.fetch_add(1, Relaxed).to_string();
+                socket.send_to(text.as_bytes(), addr).unwrap();
+                let n = socket.recv(&mut buf).unwrap();
+                assert_eq!(&buf[..n], text.as_bytes());
+                if fresh {
+                    socket = open();
+                }
+            }
+        })
+    };
+    let clients = [false, false, true].map(client);
+    let goes_on = || {
+        let before = asked.load(Relaxed);
+        until("more answers", || (asked.load(Relaxed) > before + 200).then_some(()));
+    };
+    let mut successors = Successors::default();
+    goes_on();
+    successors.upgrade(&site);
+    goes_on();
+    assert_eq!(site.addr("l"), addr);
+    // The sessions of the first process fall silent, for the second has them now.
+    assert_eq!(site.end().code(), Some(0), "{}", site.log());
+    goes_on();
+    over.store(true, Relaxed);
+    clients.into_iter().for_each(|client| client.join().unwrap());
 }
