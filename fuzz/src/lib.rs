@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod frames;
+pub mod grpc_web;
 pub mod http1;
 pub mod proxy_header;
 pub mod route;
