@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::config::{
     Access, AccessLog, Admin, Config, Dns, Forwarded, Limits, Listener, ListenerHttp2, ListenerTimeouts, Log, Matcher,
-    Middleware, Pool, Protocol, Retry, Rotate, Route, RouteTimeouts, Runtime, Udp, Upstream, UpstreamHttp2,
+    Middleware, Pool, Protocol, Retry, Rotate, Route, RouteGrpc, RouteTimeouts, Runtime, Udp, Upstream, UpstreamHttp2,
     UpstreamTimeouts, UpstreamTls,
 };
 
@@ -114,10 +114,11 @@ fields!(Udp: responses);
 fields!(ListenerTimeouts: handshake, head, idle, body_idle, write_idle, min_body_rate);
 fields!(Forwarded: trust, emit, via);
 fields!(Access: allow, deny);
-fields!(Route: name, listeners, hosts, matcher as "match".*, middlewares, upstream, upstream_protocol, timeouts.*, retry.*);
+fields!(Route: name, listeners, hosts, matcher as "match".*, middlewares, upstream, upstream_protocol, timeouts.*, retry.*, grpc.*);
 fields!(Matcher: path, methods, headers, query, source, client_cert);
 fields!(RouteTimeouts: connect, head, idle, request);
 fields!(Retry: idle_race);
+fields!(RouteGrpc: max_timeout);
 fields!(Middleware: name, kind);
 fields!(Upstream: name, endpoints, balance, health, panic_threshold, pool.*, timeouts.*, proxy_protocol, tls.*, protocol, http2.*, dns.*, max_connections);
 fields!(UpstreamHttp2: max_concurrent_streams, initial_window, connection_window, ping, ping_timeout);

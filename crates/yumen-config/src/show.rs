@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{
     AbsoluteForm, Accept, Access, AccessLog, Admin, AdminListen, Certificate, CertificateMatch, ClientAuth,
-    ClientPolicy, Config, Dns, Endpoint, FieldEdits, FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health,
+    ClientPolicy, Config, Cors, Dns, Endpoint, FieldEdits, FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health,
     HealthCheck, Limits, Listener, ListenerHttp2, ListenerTimeouts, Log, LogFormat, LogOutput, Matcher, Middleware,
     MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, Retry, Rewrite, Rotate, Route, RouteTimeouts, Runtime,
     Secret, Text, Tls, TlsVersion, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
@@ -44,8 +44,8 @@ fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
     let is_set = |name: &str, value: &Value| match value {
         Value::Null => false,
         Value::Array(all) => !all.is_empty(),
-        // `tcp: {}` is a whole health check.
-        Value::Object(all) => name == "tcp" || !all.is_empty(),
+        // `tcp: {}` and `grpc: {}` are whole health checks, and `grpc_web: {}` is a middleware.
+        Value::Object(all) => ["tcp", "grpc", "grpc_web"].contains(&name) || !all.is_empty(),
         _ => true,
     };
     let there = entries.into_iter().filter(|(name, value)| is_set(name, value));
@@ -249,7 +249,8 @@ fn field(name: &str, value: &Text) -> Value {
 }
 
 fn route(route: &Route, is_inline: &dyn Fn(&Middleware) -> bool) -> Value {
-    let Route { name: _, listeners, hosts, matcher, middlewares, upstream, upstream_protocol, timeouts, retry } = route;
+    let Route { name: _, listeners, hosts, matcher, middlewares, upstream, upstream_protocol, timeouts, retry, grpc } =
+        route;
     let RouteTimeouts { connect, head, idle, request } = timeouts;
     let Retry { idle_race } = retry;
     let step = |m: &std::sync::Arc<Middleware>| if is_inline(m) { middleware(m) } else { text(&m.name) };
@@ -270,6 +271,7 @@ fn route(route: &Route, is_inline: &dyn Fn(&Middleware) -> bool) -> Value {
             ]),
         ),
         ("retry", object([("idle_race", json!(idle_race))])),
+        ("grpc", grpc.max_timeout.map_or(Value::Null, |max| object([("max_timeout", time(max))]))),
     ])
 }
 
@@ -355,8 +357,18 @@ fn middleware(Middleware { name: _, kind }: &Middleware) -> Value {
             ])
         }
         MiddlewareKind::Timeout(after) => time(*after),
+        MiddlewareKind::GrpcWeb { cors } => object([("cors", option(cors.as_ref(), cors_section))]),
     };
     object([(kind.as_str(), inside)])
+}
+
+fn cors_section(Cors { origins, credentials, expose, max_age }: &Cors) -> Value {
+    object([
+        ("origins", json!(origins)),
+        ("credentials", json!(credentials)),
+        ("expose", json!(expose)),
+        ("max_age", time(*max_age)),
+    ])
 }
 
 fn edits(FieldEdits { set, add, remove }: &FieldEdits) -> Value {
@@ -421,16 +433,22 @@ fn upstream(upstream: &Upstream) -> Value {
 }
 
 fn health_section(Health { check, interval, timeout, rise, fall, jitter }: &Health) -> Value {
-    let (http, tcp) = match check {
+    let (http, grpc, tcp) = match check {
         HealthCheck::Http { path, expect, host } => {
             let ranges: Value = expect.iter().map(|(from, to)| text(format_args!("{from}-{to}"))).collect();
             let http = [("path", json!(path)), ("expect", ranges), ("host", option(host.as_ref(), |h| json!(h)))];
-            (object(http), Value::Null)
+            (object(http), Value::Null, Value::Null)
         }
-        HealthCheck::Tcp => (Value::Null, json!({})),
+        HealthCheck::Grpc { service, host } => {
+            let service = if service.is_empty() { Value::Null } else { json!(service) };
+            let grpc = object([("service", service), ("host", option(host.as_ref(), |h| json!(h)))]);
+            (Value::Null, grpc, Value::Null)
+        }
+        HealthCheck::Tcp => (Value::Null, Value::Null, json!({})),
     };
     object([
         ("http", http),
+        ("grpc", grpc),
         ("tcp", tcp),
         ("interval", time(*interval)),
         ("timeout", time(*timeout)),

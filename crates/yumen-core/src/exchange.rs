@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{Conn, Error, Fields, Met, Method, Reason, Side, Stage, Version};
+use crate::{Conn, Error, Fields, Met, Method, Reason, Rpc, Side, Stage, Version};
 
 /// When the phases of an exchange ended; all are offsets from [`Exchange::started`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,6 +89,10 @@ pub struct Exchange {
     pub failure: Option<Finished>,
     /// Where informational answers go; `None` when the client cannot take them (HTTP/1.0).
     pub interim: Option<Rc<dyn Interim>>,
+    /// What is known of the gRPC call that it is; `None` for all else.
+    pub rpc: Option<Rc<Rpc>>,
+    /// Fields that whatever is answered gets, our own answer to an error included.
+    pub always: Option<Box<Fields>>,
     observer: Rc<dyn Observer>,
 }
 
@@ -118,6 +122,8 @@ impl Exchange {
             timings: Timings::default(),
             failure: None,
             interim: None,
+            rpc: None,
+            always: None,
             observer,
         }
     }
@@ -156,6 +162,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if let Some(error) = self.rpc.as_ref().and_then(|rpc| rpc.take_failure()) {
+            self.failed(&error);
+        }
         let observer = Rc::clone(&self.observer);
         observer.finished(self);
     }

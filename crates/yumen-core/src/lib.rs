@@ -10,6 +10,7 @@
 mod control;
 mod middleware;
 mod exchange;
+mod rpc;
 mod conn;
 mod certificate;
 mod met;
@@ -29,4 +30,5 @@ pub use fields::{Fields, Span};
 pub use message::{Method, Request, Response, Scheme, Version};
 pub use met::Met;
 pub use middleware::{Answer, Middleware, Next, Terminal};
+pub use rpc::Rpc;
 pub use source::Source;

@@ -22,6 +22,7 @@ mod route;
 mod middleware;
 mod upstream;
 mod wire;
+mod grpc;
 mod clock;
 
 pub use crew::{Accepting, ResizeError};

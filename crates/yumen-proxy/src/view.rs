@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use yumen_core::{Exchange, Observer};
 use yumen_telemetry::{AccessLog, Registry, WorkerLog};
 
+use crate::grpc;
 use crate::route::Route;
 use crate::snapshot::{Carrier, Door, Snapshot};
 use crate::upstream::Local;
@@ -121,6 +122,7 @@ struct Recorder {
 
 impl Observer for Recorder {
     fn finished(&self, exchange: &Exchange) {
+        let code = grpc::settle(exchange);
         self.log.write(exchange);
         if let Some(door) = (&*exchange.conn.listener as &dyn Any).downcast_ref::<Door>() {
             door.metrics.requests.inc(self.index, exchange.version);
@@ -134,11 +136,17 @@ impl Observer for Recorder {
         metrics.duration.observe(self.index, exchange.timings.total);
         metrics.bytes_in.add(self.index, exchange.bytes_in);
         metrics.bytes_out.add(self.index, exchange.bytes_out);
+        if let Some(code) = code {
+            metrics.calls.inc(self.index, code);
+        }
         if let Some(failure) = &exchange.failure {
             metrics.failed.inc(self.index, failure.side);
         }
         if let Some(upstream) = route.upstream.as_ref().filter(|_| exchange.attempts > 0) {
             let head = exchange.timings.head;
+            if let Some(code) = code {
+                upstream.metrics.calls.inc(self.index, code);
+            }
             // Attempts that were followed by another one were not answered.
             for _ in 1..exchange.attempts {
                 upstream.metrics.requests.inc(self.index, 0);

@@ -104,6 +104,8 @@ families! {
         "Bytes of content received from clients.";
     ROUTE_BYTES_OUT = "yumen_route_sent_bytes_total" Counter ["route"]
         "Bytes of content sent to clients.";
+    ROUTE_CALLS = "yumen_route_grpc_calls_total" Counter ["route" "code"]
+        "gRPC calls by the status code the client was told; codes that never occurred are left out.";
 
     UPSTREAM_REQUESTS = "yumen_upstream_requests_total" Counter ["upstream" "class"]
         "Requests sent to endpoints by the class of the status they answered; every attempt counts, none when nothing was answered.";
@@ -129,6 +131,8 @@ families! {
         "Connections to endpoints that carry a request or a stream now.";
     UPSTREAM_IDLE = "yumen_upstream_idle_connections" Gauge ["upstream"]
         "Connections to endpoints that wait in the pools now.";
+    UPSTREAM_CALLS = "yumen_upstream_grpc_calls_total" Counter ["upstream" "code"]
+        "gRPC calls sent to endpoints by the status code the client was told; codes that never occurred are left out.";
 
     ENDPOINT_HEALTHY = "yumen_endpoint_healthy" Gauge ["upstream" "endpoint"]
         "1 while the endpoint may be sent new traffic, 0 while it may not.";

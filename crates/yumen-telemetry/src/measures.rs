@@ -1,7 +1,7 @@
 //! What is counted about each listener, route, upstream and endpoint, and about the gateway as a whole.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use yumen_core::{Side, Version};
 
@@ -88,6 +88,65 @@ impl BySide {
     }
 }
 
+/// One counter per status code of gRPC. It takes no memory until the first call.
+pub struct ByCode {
+    shards: usize,
+    counters: OnceLock<Box<[Counter]>>,
+}
+
+impl ByCode {
+    /// The codes as the label `code` shows them, by number; the last one stands for all numbers without a name.
+    pub const CODES: [&'static str; 18] = [
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "UNAUTHENTICATED",
+        "other",
+    ];
+
+    fn new(shards: usize) -> Self {
+        Self { shards, counters: OnceLock::new() }
+    }
+
+    /// The name of a code.
+    pub fn name(code: u32) -> &'static str {
+        Self::CODES[Self::at(code)]
+    }
+
+    fn at(code: u32) -> usize {
+        usize::try_from(code).unwrap_or(usize::MAX).min(Self::CODES.len() - 1)
+    }
+
+    /// Counts one call.
+    pub fn inc(&self, shard: usize, code: u32) {
+        let counters = self.counters.get_or_init(|| {
+            let mut c = Carver::new(self.shards, Self::CODES.len());
+            (0..Self::CODES.len()).map(|_| c.counter()).collect()
+        });
+        counters[Self::at(code)].inc(shard);
+    }
+
+    /// The sums of the codes that were met, by name.
+    pub fn values(&self) -> Vec<(&'static str, u64)> {
+        let counters = self.counters.get().into_iter().flatten();
+        let sums = Self::CODES.into_iter().zip(counters).map(|(code, counter)| (code, counter.value()));
+        sums.filter(|(_, sum)| *sum > 0).collect()
+    }
+}
+
 /// What is counted about a listener.
 pub struct ListenerMetrics {
     /// Connections accepted; sessions begun on UDP listeners.
@@ -171,6 +230,8 @@ pub struct RouteMetrics {
     pub bytes_in: Counter,
     /// Bytes of content sent to clients.
     pub bytes_out: Counter,
+    /// gRPC calls by the status the client was told.
+    pub calls: ByCode,
     pub(crate) block: Arc<Block>,
 }
 
@@ -183,6 +244,7 @@ impl RouteMetrics {
             duration: c.histogram(),
             bytes_in: c.counter(),
             bytes_out: c.counter(),
+            calls: ByCode::new(shards),
             block: c.block(),
         }
     }
@@ -216,6 +278,8 @@ pub struct UpstreamMetrics {
     pub active: Gauge,
     /// Connections waiting in the pools now.
     pub idle: Gauge,
+    /// gRPC calls sent to its endpoints by the status the client was told.
+    pub calls: ByCode,
     pub(crate) block: Arc<Block>,
 }
 
@@ -236,6 +300,7 @@ impl UpstreamMetrics {
             retries: c.counter(),
             active: c.gauge(),
             idle: c.gauge(),
+            calls: ByCode::new(shards),
             block: c.block(),
         }
     }

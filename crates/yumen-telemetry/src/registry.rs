@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::AccessLog;
 use crate::catalogue::{self as c, Family};
 use crate::measures::{
-    ByClass, BySide, ByVersion, EndpointMetrics, GatewayMetrics, ListenerMetrics, ProcessFacts, RouteMetrics,
+    ByClass, ByCode, BySide, ByVersion, EndpointMetrics, GatewayMetrics, ListenerMetrics, ProcessFacts, RouteMetrics,
     SharedCount, UpstreamMetrics,
 };
 use crate::metric::{Block, Counter};
@@ -224,6 +224,15 @@ fn by_end<M>(
     }
 }
 
+fn by_code<M>(page: &mut Page, family: &Family, shown: &Shown<M>, calls: impl Fn(&M) -> &ByCode) {
+    page.family(family);
+    for (name, metrics) in shown {
+        for (code, value) in calls(metrics).values() {
+            page.sample(family, &[name, code], value);
+        }
+    }
+}
+
 fn by_class<M>(page: &mut Page, family: &Family, shown: &Shown<M>, requests: impl Fn(&M) -> &ByClass) {
     page.family(family);
     for (name, metrics) in shown {
@@ -267,6 +276,7 @@ fn render_routes(page: &mut Page, shown: &Shown<RouteMetrics>) {
     }
     counters(page, &c::ROUTE_BYTES_IN, shown, |m| &m.bytes_in);
     counters(page, &c::ROUTE_BYTES_OUT, shown, |m| &m.bytes_out);
+    by_code(page, &c::ROUTE_CALLS, shown, |m| &m.calls);
 }
 
 fn render_upstreams(page: &mut Page, shown: &Shown<UpstreamMetrics>) {
@@ -285,6 +295,7 @@ fn render_upstreams(page: &mut Page, shown: &Shown<UpstreamMetrics>) {
     counters(page, &c::UPSTREAM_RETRIES, shown, |m| &m.retries);
     gauges(page, &c::UPSTREAM_ACTIVE, shown, |m| m.active.value());
     gauges(page, &c::UPSTREAM_IDLE, shown, |m| m.idle.value());
+    by_code(page, &c::UPSTREAM_CALLS, shown, |m| &m.calls);
 }
 
 fn render_endpoints(page: &mut Page, shown: &[((String, String), Arc<EndpointMetrics>)]) {

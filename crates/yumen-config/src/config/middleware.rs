@@ -68,6 +68,11 @@ pub enum MiddlewareKind {
     },
     /// Ends requests that take longer with 504.
     Timeout(Duration),
+    /// Makes gRPC of gRPC-Web.
+    GrpcWeb {
+        /// Which pages of other origins may call; `None`: their browsers will not let them.
+        cors: Option<Cors>,
+    },
 }
 
 impl MiddlewareKind {
@@ -93,6 +98,7 @@ impl MiddlewareKind {
             Self::Ip(_) => "ip",
             Self::BasicAuth { .. } => "basic_auth",
             Self::Timeout(_) => "timeout",
+            Self::GrpcWeb { .. } => "grpc_web",
         }
     }
 
@@ -100,6 +106,24 @@ impl MiddlewareKind {
     pub fn answers(&self) -> bool {
         matches!(self, Self::Redirect { .. } | Self::Respond { .. })
     }
+}
+
+/// Which pages of other origins may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// Their origins, never empty; `*` stands alone, for every one.
+    pub origins: Vec<String>,
+    /// Whether they may send cookies; default false. Never with `*`.
+    pub credentials: bool,
+    /// Fields of answers that they may read beside the status of the call.
+    pub expose: Vec<String>,
+    /// How long a browser may remember the answer to a preflight; default 2 h, which is as long as browsers do.
+    pub max_age: Duration,
+}
+
+impl Cors {
+    /// The default of `max_age`.
+    pub const MAX_AGE: Duration = Duration::from_secs(2 * 3600);
 }
 
 /// Whose request ids are taken over.

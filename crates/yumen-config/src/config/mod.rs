@@ -19,10 +19,10 @@ pub use listener::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerHttp2, ListenerTimeouts,
     Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion, Udp,
 };
-pub use middleware::{Accept, FieldEdits, Middleware, MiddlewareKind, Rewrite};
+pub use middleware::{Accept, Cors, FieldEdits, Middleware, MiddlewareKind, Rewrite};
 pub use names::{ListenerName, MiddlewareName, RouteName, UpstreamName};
 pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
-pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteTimeouts};
+pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteGrpc, RouteTimeouts};
 pub(crate) use secret::is_htpasswd_hash;
 pub use secret::{Secret, Text};
 pub use upstream::{

@@ -28,6 +28,15 @@ pub struct Route {
     pub timeouts: RouteTimeouts,
     /// What is tried again.
     pub retry: Retry,
+    /// What holds for gRPC calls.
+    pub grpc: RouteGrpc,
+}
+
+/// What holds for the gRPC calls of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteGrpc {
+    /// The longest deadline; a call that asks for more, or for none, gets this one. `None`: no bound.
+    pub max_timeout: Option<Duration>,
 }
 
 /// What of a route is tried again.

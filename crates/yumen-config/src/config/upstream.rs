@@ -189,6 +189,13 @@ pub enum HealthCheck {
         /// The `Host`; `None`: that of the endpoint.
         host: Option<String>,
     },
+    /// A call of `grpc.health.v1.Health/Check`.
+    Grpc {
+        /// The service that is asked for; default empty: the server as a whole.
+        service: String,
+        /// The `:authority`; `None`: that of the endpoint.
+        host: Option<String>,
+    },
     /// A connection.
     Tcp,
 }

@@ -1,6 +1,7 @@
 //! The top level and what concerns the process.
 
-use super::proxy::{LISTENER, MIDDLEWARE, ROUTE, UPSTREAM};
+use super::middleware::MIDDLEWARE;
+use super::proxy::{LISTENER, ROUTE, UPSTREAM};
 use super::{Kind, Table, key};
 
 pub(crate) static ROOT: Table = Table {

@@ -1,5 +1,6 @@
-//! Listeners, routes, middlewares and upstreams.
+//! Listeners, routes and upstreams.
 
+use super::middleware::MIDDLEWARE;
 use super::{Key, Kind, Table, key};
 
 const NAME: Kind = Kind::Text;
@@ -250,7 +251,19 @@ pub(crate) static ROUTE: Table = Table {
         ),
         key("timeouts", Kind::Section(&ROUTE_TIMEOUTS), "", "Limits that replace those of the upstream."),
         key("retry", Kind::Section(&RETRY), "", "What is tried again."),
+        key("grpc", Kind::Section(&ROUTE_GRPC), "", "What holds for gRPC calls."),
     ],
+};
+
+pub(crate) static ROUTE_GRPC: Table = Table {
+    name: "route grpc",
+    doc: "What holds for the gRPC calls of a route, gRPC-Web included.",
+    keys: &[key(
+        "max_timeout",
+        Kind::Duration,
+        "",
+        "The longest deadline: a call that asks for more, or for none, gets this one.",
+    )],
 };
 
 pub(crate) static RETRY: Table = Table {
@@ -334,101 +347,6 @@ pub(crate) static ROUTE_TIMEOUTS: Table = Table {
     ],
 };
 
-pub(crate) static MIDDLEWARE: Table = Table {
-    name: "middleware",
-    doc: "A step on the way of a request; exactly one of these.",
-    keys: &[
-        key("request_id", Kind::Section(&REQUEST_ID), "", "Gives every request an id; `{}` for the defaults."),
-        key("headers", Kind::Section(&HEADERS), "", "Changes header fields."),
-        key("rewrite", Kind::Section(&REWRITE), "", "Changes the path; the query stays."),
-        key("strip_prefix", Kind::Text, "", "Takes this off the path, by whole segments."),
-        key("redirect", Kind::Section(&REDIRECT), "", "Answers with a redirect."),
-        key("respond", Kind::Section(&RESPOND), "", "Answers with a fixed response."),
-        key("body_limit", Kind::Size, "", "The most a request body may have; beyond it 413."),
-        key("ip", Kind::Section(&ACCESS), "", "Refuses clients by address with 403."),
-        key("basic_auth", Kind::Section(&BASIC_AUTH), "", "Asks for a name and a password, RFC 7617."),
-        key("timeout", Kind::Duration, "", "The time after which a request ends with 504."),
-    ],
-};
-
-pub(crate) static REQUEST_ID: Table = Table {
-    name: "middleware request_id",
-    doc: "Gives every request an id.",
-    keys: &[
-        key("header", Kind::Text, "X-Request-ID", "The field that carries the id."),
-        key(
-            "accept",
-            Kind::OneOf(&["true", "trusted", "false"]),
-            "trusted",
-            "Whose ids are taken over: everybody's, those of `forwarded.trust`, nobody's.",
-        ),
-    ],
-};
-
-pub(crate) static HEADERS: Table = Table {
-    name: "middleware headers",
-    doc: "Changes header fields.",
-    keys: &[
-        key("request", Kind::Section(&EDITS), "", "Changes of the request."),
-        key("response", Kind::Section(&EDITS), "", "Changes of the answer."),
-    ],
-};
-
-pub(crate) static REWRITE: Table = Table {
-    name: "middleware rewrite",
-    doc: "Changes the path: `path`, or `regex` with `replace`.",
-    keys: &[
-        key("path", Kind::Text, "", "The new path."),
-        key("regex", Kind::Regex, "", "What is replaced in the path, once."),
-        key("replace", Kind::Text, "", "What is put in its place, with `$1` or `$${name}` for a group."),
-    ],
-};
-
-pub(crate) static REDIRECT: Table = Table {
-    name: "middleware redirect",
-    doc: "Answers with a redirect.",
-    keys: &[
-        key(
-            "to",
-            Kind::Text,
-            "required",
-            "The new address; `{scheme}`, `{host}`, `{path}` and `{query}` are replaced.",
-        ),
-        key("status", Kind::Number, "308", "301, 302, 303, 307 or 308."),
-    ],
-};
-
-pub(crate) static RESPOND: Table = Table {
-    name: "middleware respond",
-    doc: "Answers with a fixed response.",
-    keys: &[
-        key("status", Kind::Number, "200", "The status."),
-        key("body", Kind::Text, "", "The body."),
-        key("content_type", Kind::Text, "text/plain; charset=utf-8", "The type of the body."),
-        key("headers", Kind::Map(&Kind::Text), "", "More fields."),
-    ],
-};
-
-pub(crate) static BASIC_AUTH: Table = Table {
-    name: "middleware basic_auth",
-    doc: "Asks for a name and a password: `file`, `users` or both.",
-    keys: &[
-        key("file", Kind::Path, "", "An htpasswd file with bcrypt or argon2 hashes, as of `htpasswd -B`."),
-        key("users", Kind::List(&Kind::Secret), "", "Lines of such a file, `name:hash`; `${file:PATH}` reads one."),
-        key("realm", Kind::Text, "yumen", "What the password is for."),
-    ],
-};
-
-pub(crate) static EDITS: Table = Table {
-    name: "header edits",
-    doc: "Changes of header fields, made in the order remove, set, add.",
-    keys: &[
-        key("set", Kind::Map(&Kind::Text), "", "Fields that are replaced, or added where missing."),
-        key("add", Kind::Map(&Kind::Text), "", "Fields that are added."),
-        key("remove", Kind::List(&Kind::Text), "", "Fields that are removed."),
-    ],
-};
-
 pub(crate) static UPSTREAM: Table = Table {
     name: "upstream",
     doc: "A set of endpoints that do the same work.",
@@ -507,9 +425,15 @@ pub(crate) static ENDPOINT: Table = Table {
 
 pub(crate) static HEALTH: Table = Table {
     name: "upstream health",
-    doc: "Active checks; one of `http` and `tcp`.",
+    doc: "Active checks; one of `http`, `grpc` and `tcp`.",
     keys: &[
         key("http", Kind::Section(&HEALTH_HTTP), "", "A GET request."),
+        key(
+            "grpc",
+            Kind::Section(&HEALTH_GRPC),
+            "",
+            "A call of `grpc.health.v1.Health/Check`; `grpc: {}` for the server as a whole.",
+        ),
         key("tcp", Kind::Section(&HEALTH_TCP), "", "A connection: `tcp: {}`."),
         key("interval", Kind::Duration, "5s", "Time between checks."),
         key("timeout", Kind::Duration, "2s", "Time for one check."),
@@ -526,6 +450,15 @@ pub(crate) static HEALTH_HTTP: Table = Table {
         key("path", Kind::Text, "/health", "The path."),
         key("expect", Kind::List(&Kind::Text), "200-399", "Status codes or ranges that are good."),
         key("host", Kind::Text, "that of the endpoint", "The `Host`."),
+    ],
+};
+
+pub(crate) static HEALTH_GRPC: Table = Table {
+    name: "upstream health grpc",
+    doc: "A check by a gRPC call; `SERVING` is good.",
+    keys: &[
+        key("service", Kind::Text, "", "The service that is asked for; empty: the server as a whole."),
+        key("host", Kind::Text, "that of the endpoint", "The `:authority`."),
     ],
 };
 

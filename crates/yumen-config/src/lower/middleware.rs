@@ -5,7 +5,7 @@ use super::listener;
 use super::nearest;
 use super::section::Section;
 use super::value;
-use crate::config::{Accept, FieldEdits, Middleware, MiddlewareKind, MiddlewareName, Rewrite, Text};
+use crate::config::{Accept, Cors, FieldEdits, Middleware, MiddlewareKind, MiddlewareName, Rewrite, Text};
 use crate::keys::{self, EDITS, MIDDLEWARE};
 use crate::yaml::{Node, Value};
 
@@ -66,8 +66,67 @@ fn kind(section: &Section<'_>, word: &str) -> Option<MiddlewareKind> {
         }
         "basic_auth" => basic_auth(&section.sub("basic_auth", &keys::BASIC_AUTH)?),
         "timeout" => MiddlewareKind::Timeout(section.read("timeout", value::duration)?),
+        "grpc_web" => {
+            let section = section.sub("grpc_web", &keys::GRPC_WEB)?;
+            let cors = match section.get("cors") {
+                Some(_) => Some(cors(&section.sub("cors", &keys::CORS)?)?),
+                None => None,
+            };
+            MiddlewareKind::GrpcWeb { cors }
+        }
         _ => return None,
     })
+}
+
+fn cors(section: &Section<'_>) -> Option<Cors> {
+    let origins = section.need("origins", |ctx, node| {
+        let all = value::each(ctx, node, origin)?;
+        if all.is_empty() {
+            ctx.error_help(node.place, "empty_list", "no origin may call", "add one, or remove `cors`");
+        }
+        if all.len() > 1 && all.iter().any(|origin| origin == "*") {
+            ctx.error_help(node.place, "conflict", "`*` is every origin", "leave out the others, or the `*`");
+        }
+        Some(all)
+    });
+    let credentials = section.read("credentials", value::boolean).unwrap_or_default();
+    if let (Some((name, _)), Some(origins)) = (section.entry("credentials"), &origins)
+        && credentials
+        && origins.iter().any(|origin| origin == "*")
+    {
+        let help = "name the origins; with `*` every page in the world could call in the name of its visitor";
+        section.ctx.error_help(name.place, "conflict", "`credentials` does not go with `*`", help);
+    }
+    Some(Cors {
+        credentials,
+        expose: section.list("expose", value::field_name),
+        max_age: section.read("max_age", value::duration).unwrap_or(Cors::MAX_AGE),
+        origins: origins?,
+    })
+}
+
+/// `*`, or a scheme, a host and perhaps a port as a browser sends them: in lower case and without a path (RFC 6454
+/// section 6.2).
+fn origin(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    let text = ctx.text(node)?;
+    let is_one = |text: &str| {
+        let (scheme, rest) = text.split_once("://")?;
+        let is_scheme = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_lowercase() || b"+-.".contains(&b));
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            _ => (rest, None),
+        };
+        let is_port = port.is_none_or(|p| !p.starts_with('0') && p.parse::<u16>().is_ok() && !p.starts_with('+'));
+        let is_host = value::parse_host(host).is_some_and(|same| *same == *host);
+        (is_scheme && is_host && is_port).then_some(())
+    };
+    if text == "*" || is_one(&text).is_some() {
+        return Some(text.to_string());
+    }
+    let help = "such as `https://app.example.com` or `http://localhost:3000`, in lower case and without a path";
+    let message = format!("{} is not an origin", value::found(node));
+    ctx.error_help(node.place, "bad_value", message, value::help_for(node, Some(help.to_owned())).unwrap_or_default());
+    None
 }
 
 fn headers(section: &Section<'_>) -> MiddlewareKind {

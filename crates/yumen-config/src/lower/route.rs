@@ -9,7 +9,7 @@ use super::section::Section;
 use super::{client, middleware, value};
 use crate::config::{
     FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, Middleware, MiddlewareName, PathMatch,
-    Protocol, Retry, Route, RouteName, RouteTimeouts, UpstreamName,
+    Protocol, Retry, Route, RouteGrpc, RouteName, RouteTimeouts, UpstreamName,
 };
 use crate::keys;
 use crate::yaml::{Node, Place, Value};
@@ -44,7 +44,9 @@ pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Rou
         ctx.warn(key.place, "no_effect", format!("no request of route `{name}` gets to its upstream"), help);
     }
     if section.get("upstream").is_none() {
-        for (key, _) in ["timeouts", "retry", "upstream_protocol"].into_iter().filter_map(|key| section.entry(key)) {
+        for (key, _) in
+            ["timeouts", "retry", "upstream_protocol", "grpc"].into_iter().filter_map(|key| section.entry(key))
+        {
             let help = "it is about the upstream of a route, and this one has none";
             ctx.warn(key.place, "no_effect", format!("`{}` has no effect on route `{name}`", key.text), help);
         }
@@ -61,6 +63,7 @@ pub(super) fn route(section: &Section<'_>, name: &str, names: &Names<'_>) -> Rou
         upstream_protocol: section.read("upstream_protocol", super::upstream::protocol),
         timeouts: section.sub("timeouts", &keys::ROUTE_TIMEOUTS).map(|s| timeouts(&s)).unwrap_or_default(),
         retry: section.sub("retry", &keys::RETRY).map(|s| retry(&s)).unwrap_or_default(),
+        grpc: section.sub("grpc", &keys::ROUTE_GRPC).map(|s| grpc(&s)).unwrap_or_default(),
     }
 }
 
@@ -76,6 +79,10 @@ fn order(section: &Section<'_>, middlewares: &[Arc<Middleware>]) {
 
 fn retry(section: &Section<'_>) -> Retry {
     Retry { idle_race: section.read("idle_race", value::boolean).unwrap_or(Retry::default().idle_race) }
+}
+
+fn grpc(section: &Section<'_>) -> RouteGrpc {
+    RouteGrpc { max_timeout: section.read("max_timeout", value::duration) }
 }
 
 /// A middleware by name or in place.

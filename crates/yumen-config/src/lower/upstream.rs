@@ -186,19 +186,7 @@ fn parse_address(text: &str) -> Option<Endpoint> {
 }
 
 fn health(section: &Section<'_>) -> Option<Health> {
-    let check = match (section.entry("http"), section.entry("tcp")) {
-        (Some((_, node)), None) => Section::open(section.ctx, node, &keys::HEALTH_HTTP).map(|s| health_http(&s))?,
-        (None, Some((_, node))) => Section::open(section.ctx, node, &keys::HEALTH_TCP).map(|_| HealthCheck::Tcp)?,
-        (Some(_), Some((name, _))) => {
-            section.ctx.error(name.place, "conflict", "a health check is `http` or `tcp`, not both");
-            return None;
-        }
-        (None, None) => {
-            let help = "add `http: {path: /health}` or `tcp: {}`".to_owned();
-            section.ctx.error_help(section.place, "missing_key", "`health` needs `http` or `tcp`", help);
-            return None;
-        }
-    };
+    let check = health_check(section)?;
     let interval = section.read("interval", value::duration).unwrap_or(Health::INTERVAL);
     let timeout = section.read("timeout", value::duration).unwrap_or(Health::TIMEOUT);
     if timeout > interval {
@@ -219,6 +207,27 @@ fn health(section: &Section<'_>) -> Option<Health> {
         fall: section.read("fall", value::count).unwrap_or(Health::FALL),
         jitter: section.read("jitter", value::percent).unwrap_or(Health::JITTER),
     })
+}
+
+fn health_check(section: &Section<'_>) -> Option<HealthCheck> {
+    let mut there = ["http", "grpc", "tcp"].into_iter().filter_map(|key| Some((key, section.entry(key)?)));
+    let Some((key, (_, node))) = there.next() else {
+        let help = "add `http: {path: /health}`, `grpc: {}` or `tcp: {}`".to_owned();
+        section.ctx.error_help(section.place, "missing_key", "`health` needs `http`, `grpc` or `tcp`", help);
+        return None;
+    };
+    if let Some((_, (name, _))) = there.next() {
+        section.ctx.error(name.place, "conflict", "a health check is one of `http`, `grpc` and `tcp`");
+        return None;
+    }
+    match key {
+        "http" => Section::open(section.ctx, node, &keys::HEALTH_HTTP).map(|s| health_http(&s)),
+        "grpc" => Section::open(section.ctx, node, &keys::HEALTH_GRPC).map(|s| HealthCheck::Grpc {
+            service: s.read("service", value::text).map(|service| service.to_string()).unwrap_or_default(),
+            host: s.read("host", value::field_value).map(|host| host.to_string()),
+        }),
+        _ => Section::open(section.ctx, node, &keys::HEALTH_TCP).map(|_| HealthCheck::Tcp),
+    }
 }
 
 fn health_http(section: &Section<'_>) -> HealthCheck {

@@ -14,6 +14,7 @@ use yumen_net::rt::{self, Deadline};
 use yumen_telemetry::{reasons, trace};
 
 use super::{headers, hops, respond};
+use crate::grpc;
 use crate::middleware::NoUpstream;
 use crate::route::Route;
 use crate::snapshot::Listener;
@@ -52,18 +53,32 @@ pub(crate) async fn answer(
 ) -> Option<Response> {
     let Asked { form, connection_options, length, interim } = asked;
     exchange.interim = interim;
+    let call = grpc::detect(&request).map(|(kind, _)| kind);
+    exchange.rpc = call.map(|_| Rc::default());
     begin(exchange, &mut request, listener, (form, connection_options));
     let outcome = match admit(&request, form, length, (listener, &exchange.conn)) {
         Ok(()) => dispatch(worker, listener, exchange, request, client).await,
         Err(error) => Err(error),
     };
-    match outcome {
-        Ok(response) => Some(response),
+    let is_ours = outcome.is_err() || exchange.timings.head.is_none();
+    let mut response = match outcome {
+        Ok(response) => response,
         Err(error) => {
             exchange.failed(&error);
-            (!is_client_lost(&error)).then(|| respond::answer(&error))
+            if is_client_lost(&error) {
+                return None;
+            }
+            respond::answer(&error)
         }
+    };
+    if let (Some(kind), true) = (call, is_ours) {
+        response = grpc::own(exchange, response, kind);
     }
+    for (name, value) in exchange.always.iter().flat_map(|fields| fields.iter()) {
+        // Names of ours are text.
+        response.fields.add(std::str::from_utf8(name).unwrap_or_default(), value);
+    }
+    Some(response)
 }
 
 fn is_client_lost(error: &Error) -> bool {
@@ -195,6 +210,8 @@ async fn dispatch(
     if let Some(whole) = route.phase.request {
         exchange.deadline = Some(exchange.started + whole);
     }
+    grpc::bound(exchange, &request, route.config.grpc.max_timeout)?;
+    let late = grpc::late(exchange, route.phase.request);
     let mut whole = Deadline::new();
     whole.set(exchange.deadline);
     let mut answer = std::pin::pin!(through(worker, route, exchange, request));
@@ -203,7 +220,7 @@ async fn dispatch(
             return Poll::Ready(answer);
         }
         if whole.poll_expired(cx).is_ready() {
-            return Poll::Ready(Err(Error::new(Side::Us, Stage::Receive, reasons::REQUEST_TIMEOUT)));
+            return Poll::Ready(Err(Error::new(Side::Us, Stage::Receive, late)));
         }
         client.poll_lost(cx).map(Err)
     })

@@ -50,7 +50,8 @@ impl Progress {
 /// The patience for a client's content.
 #[derive(Clone, Copy)]
 pub(super) struct Patience {
-    pub(super) idle: Duration,
+    /// Between two parts; `None` is for ever.
+    pub(super) idle: Option<Duration>,
     /// Bytes per second; 0 is none.
     pub(super) rate: u64,
     /// Bytes at most.
@@ -58,10 +59,16 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// What a listener has with the messages of a call, between which anything may happen. Whether its client still lives
+    /// is known from elsewhere.
+    pub(super) fn with_call(listener: &config::Listener) -> Self {
+        Self { idle: None, rate: 0, limit: listener.limits.body }
+    }
+
     /// What a listener has.
     pub(super) fn of(listener: &config::Listener) -> Self {
         let timeouts = &listener.timeouts;
-        Self { idle: timeouts.body_idle, rate: timeouts.min_body_rate, limit: listener.limits.body }
+        Self { idle: Some(timeouts.body_idle), rate: timeouts.min_body_rate, limit: listener.limits.body }
     }
 }
 
@@ -79,10 +86,10 @@ impl Intake {
     }
 
     /// Content is asked for. Gives the moment until which it may be waited for.
-    pub(super) fn ask(&mut self, now: Instant) -> Instant {
+    pub(super) fn ask(&mut self, now: Instant) -> Option<Instant> {
         self.tally.begun.set(true);
         self.since.get_or_insert(now);
-        now + self.patience.idle
+        self.patience.idle.map(|idle| now + idle)
     }
 
     /// So many bytes came at that moment.

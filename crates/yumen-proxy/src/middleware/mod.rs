@@ -1,6 +1,7 @@
 //! The built-in middlewares, one file each, and the end of a chain that has no upstream.
 
 mod auth;
+mod grpc_web;
 mod header;
 mod limit;
 mod path;
@@ -53,6 +54,7 @@ pub(crate) fn build(config: &config::Middleware) -> Result<Arc<dyn Middleware>, 
             Arc::new(auth::BasicAuth::build(file.as_deref(), users, realm).map_err(failed)?)
         }
         MiddlewareKind::Timeout(after) => Arc::new(limit::Timeout(*after)),
+        MiddlewareKind::GrpcWeb { cors } => Arc::new(grpc_web::GrpcWeb { cors: cors.clone() }),
     })
 }
 

@@ -7,6 +7,7 @@
 mod call;
 mod check;
 mod inbound;
+mod probe;
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -27,6 +28,7 @@ use yumen_telemetry::UpstreamMetrics;
 
 pub(crate) use call::send;
 pub(crate) use check::ask;
+pub(crate) use probe::probe;
 
 use super::endpoint::Endpoint;
 

@@ -104,21 +104,30 @@ async fn check(
     let options = DialOptions { timeout: health.timeout, ..DialOptions::default() };
     let mut stream = dial::connect(endpoint.addr, &options).await.map_err(io::Error::other)?;
     stream.write_all(hello).await?;
-    let HealthCheck::Http { path, expect, host } = &health.check else { return Ok(()) };
+    let over_http2 = match &health.check {
+        HealthCheck::Tcp => return Ok(()),
+        HealthCheck::Grpc { .. } => true,
+        // What an endpoint would choose is not asked for a check: one that chooses speaks HTTP/1.1 too.
+        HealthCheck::Http { .. } => matches!(protocol, UpstreamProtocol::Http2 | UpstreamProtocol::H2c),
+    };
+    let is_tls = endpoint.tls_name.is_some();
     let transport = match (client, &endpoint.tls_name) {
         (Some(client), Some(name)) => {
-            let alpn: &[&str] = if protocol == UpstreamProtocol::Http2 { &["h2"] } else { &[] };
+            let alpn: &[&str] = if over_http2 { &["h2"] } else { &[] };
             tls::connect_offering(client, name, stream, alpn).await.map_err(io::Error::other)?.0
         }
         _ => Transport::plain(stream),
     };
-    let host = host.as_deref().unwrap_or(&endpoint.authority);
-    // What an endpoint would choose is not asked for a check: one that chooses speaks HTTP/1.1 too.
-    let status = match protocol {
-        UpstreamProtocol::Http2 | UpstreamProtocol::H2c => {
-            h2::ask(transport, path, host, endpoint.tls_name.is_some()).await?
+    let (path, expect, host) = match &health.check {
+        HealthCheck::Tcp => return Ok(()),
+        HealthCheck::Grpc { service, host } => {
+            return h2::probe(transport, service, host.as_deref().unwrap_or(&endpoint.authority), is_tls).await;
         }
-        UpstreamProtocol::Auto | UpstreamProtocol::Http1 => ask(&mut Link::new(transport), path, host).await?,
+        HealthCheck::Http { path, expect, host } => (path, expect, host.as_deref().unwrap_or(&endpoint.authority)),
+    };
+    let status = match over_http2 {
+        true => h2::ask(transport, path, host, is_tls).await?,
+        false => ask(&mut Link::new(transport), path, host).await?,
     };
     if expect.iter().any(|(from, to)| (*from..=*to).contains(&status)) {
         return Ok(());

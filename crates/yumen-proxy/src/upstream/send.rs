@@ -16,6 +16,7 @@ use yumen_telemetry::reasons;
 use super::h1::Call;
 use super::h2::{self, Channel, Dialling, Place, Turn};
 use super::{Beside, Endpoint, Local, Phase, Upstream, introduce};
+use crate::grpc;
 use crate::wire::Link;
 
 /// How many endpoints are tried when none could be connected to.
@@ -43,6 +44,7 @@ impl Send<'_> {
         if self.upstream.is_full() {
             return Err(full(self.upstream));
         }
+        let is_call = exchange.rpc.is_some() && grpc::is_call(&request);
         let mut tried = Vec::new();
         let mut raced = false;
         loop {
@@ -52,11 +54,16 @@ impl Send<'_> {
             exchange.endpoint = Some(Arc::clone(&endpoint) as _);
             exchange.attempts += 1;
             let streams = matches!(request.body, Body::Stream(_));
-            let (error, pooled) = match self.attempt(exchange, &mut request, &endpoint, raced).await {
-                Ok(response) => {
+            if exchange.rpc.is_some() {
+                grpc::forward_timeout(&mut request, exchange.deadline);
+            }
+            let (error, pooled) = match self.attempt(exchange, &mut request, &endpoint, (raced, is_call)).await {
+                Ok(mut response) => {
                     self.local.give_back_fields(request.fields);
+                    grpc::relay(exchange, &mut response, grpc::late(exchange, self.phase.request));
                     return Ok(response);
                 }
+                Err((error, false)) if is_call => (grpc::explained(error), false),
                 Err(failed) => failed,
             };
             endpoint.metrics.failures.add(self.local.index, 1);
@@ -88,11 +95,11 @@ impl Send<'_> {
         exchange: &mut Exchange,
         request: &mut Request,
         endpoint: &Arc<Endpoint>,
-        fresh: bool,
+        (fresh, is_call): (bool, bool),
     ) -> Result<Response, (Error, bool)> {
         let index = self.local.index;
         let begun = rt::now();
-        let (connection, reused, begun) = match self.speaks(endpoint, request) {
+        let (connection, reused, begun) = match self.speaks(endpoint, request, is_call).map_err(|e| (e, false))? {
             Speaks::Http1 => {
                 let pooled = if fresh { None } else { self.local.pool.borrow_mut().take(endpoint, begun) };
                 match pooled {
@@ -131,16 +138,22 @@ impl Send<'_> {
     }
 
     /// What may be spoken to an endpoint for a request.
-    fn speaks(&self, endpoint: &Endpoint, request: &Request) -> Speaks {
-        match self.phase.protocol {
+    fn speaks(&self, endpoint: &Endpoint, request: &Request, is_call: bool) -> Result<Speaks, Error> {
+        let introduces = self.upstream.config.proxy_protocol.is_some();
+        let refused = |why| Err(grpc::needs_http2(&format!("upstream {} has `{why}`", self.upstream.name)));
+        Ok(match self.phase.protocol {
+            UpstreamProtocol::Http1 if is_call => return refused("protocol: http1"),
+            UpstreamProtocol::Auto if is_call && introduces => return refused("proxy_protocol"),
+            // There is nothing to choose.
+            UpstreamProtocol::Auto if is_call => Speaks::Http2,
             UpstreamProtocol::Http1 => Speaks::Http1,
             UpstreamProtocol::H2c | UpstreamProtocol::Http2 => Speaks::Http2,
             // To another protocol one changes from HTTP/1.1 only (RFC 9113 section 8.6).
             // A connection that names its client is for that client alone.
-            UpstreamProtocol::Auto if self.upstream.config.proxy_protocol.is_some() => Speaks::Http1,
+            UpstreamProtocol::Auto if introduces => Speaks::Http1,
             UpstreamProtocol::Auto if endpoint.tls_name.is_none() || request.upgrade => Speaks::Http1,
             UpstreamProtocol::Auto => Speaks::Either,
-        }
+        })
     }
 
     /// One attempt over HTTP/2, or a connection on which the endpoint chose HTTP/1.1.

@@ -159,6 +159,7 @@ pub(crate) fn route(name: &str) -> config::Route {
         upstream_protocol: None,
         timeouts: config::RouteTimeouts::default(),
         retry: config::Retry::default(),
+        grpc: config::RouteGrpc::default(),
     }
 }
 

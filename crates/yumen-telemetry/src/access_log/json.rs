@@ -29,6 +29,10 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     if record.status != 0 {
         count(out, key!("status"), u64::from(record.status));
     }
+    if let Some((rpc, status)) = record.rpc.and_then(|rpc| Some((rpc, rpc.status()?))) {
+        count(out, key!("grpc_status"), u64::from(status));
+        rpc.with_message(|message| present(out, key!("grpc_message"), message));
+    }
     optional(out, key!("route"), record.route);
     optional(out, key!("upstream"), record.upstream);
     optional(out, key!("endpoint"), record.endpoint);

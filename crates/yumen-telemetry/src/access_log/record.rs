@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use yumen_core::{Conn, Exchange, Finished};
+use yumen_core::{Conn, Exchange, Finished, Rpc};
 
 /// A TCP connection or a session of datagrams that was relayed without looking into it, or a connection that ended before
 /// anything was asked on it, when it is over.
@@ -48,6 +48,7 @@ pub(super) struct Record<'a> {
     pub(super) path: &'a str,
     pub(super) protocol: &'static str,
     pub(super) status: u16,
+    pub(super) rpc: Option<&'a Rpc>,
     pub(super) route: Option<&'a str>,
     pub(super) upstream: Option<&'a str>,
     pub(super) endpoint: Option<&'a str>,
@@ -76,6 +77,7 @@ impl<'a> From<&'a Exchange> for Record<'a> {
             path: ex.path(),
             protocol: ex.version.as_str(),
             status: ex.status,
+            rpc: ex.rpc.as_deref(),
             route: ex.route.as_deref().map(|met| met.name()),
             upstream: ex.upstream.as_deref().map(|met| met.name()),
             endpoint: ex.endpoint.as_deref().map(|met| met.name()),
@@ -106,6 +108,7 @@ impl<'a> From<&'a StreamRecord<'a>> for Record<'a> {
             path: "",
             protocol: stream.protocol,
             status: 0,
+            rpc: None,
             route: stream.route,
             upstream: stream.upstream,
             endpoint: stream.endpoint,

@@ -131,6 +131,21 @@ fn keys_stand_in_their_order() {
 }
 
 #[test]
+fn call_of_grpc_has_its_status_and_what_was_said_with_it() {
+    let mut ex = exchange("/pkg.Service/Get");
+    let rpc = Rc::new(yumen_core::Rpc::default());
+    rpc.note(5, "no \"x\"\u{1b}");
+    rpc.note(13, "a later status does not count");
+    ex.rpc = Some(rpc);
+    let line: Value = serde_json::from_str(&json_of(&ex)).unwrap();
+    assert_eq!((&line["grpc_status"], &line["grpc_message"]), (&5.into(), &"no \"x\"\u{1b}".into()));
+    let mut out = Vec::new();
+    text::write(&mut out, &record::Record::from(&ex), &mut crate::civil::WallClock::new(), false);
+    let line = String::from_utf8(out).unwrap();
+    assert!(line.contains(" 200 grpc=NOT_FOUND (no \\\"x\\\"\\u001b) "), "{line}");
+}
+
+#[test]
 fn absent_values_are_left_out() {
     let mut ex = Exchange::new(Rc::new(conn(None)), Instant::now(), Rc::new(Deaf));
     ex.timings.total = Duration::from_micros(1_234);

@@ -5,6 +5,7 @@ use yumen_core::write_address;
 use super::line::{escaped, millis, number, timestamp};
 use super::record::Record;
 use crate::civil::WallClock;
+use crate::measures::ByCode;
 
 const DIM: &[u8] = b"\x1b[2m";
 const PLAIN: &[u8] = b"\x1b[0m";
@@ -30,6 +31,15 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
         paint(out, colour_of(record.status));
         number(out, u64::from(record.status));
         paint(out, PLAIN);
+    }
+    if let Some((rpc, status)) = record.rpc.and_then(|rpc| Some((rpc, rpc.status()?))) {
+        word(out, b" grpc=", ByCode::name(status));
+        rpc.with_message(|message| {
+            if !message.is_empty() {
+                word(out, b" (", message);
+                out.push(b')');
+            }
+        });
     }
     way(out, record);
     out.push(b' ');

@@ -1,6 +1,7 @@
 //! Every reason code of the access log: what it means, what usually causes it, what to do. The page
 //! `docs/guide/reasons.md` is written from here.
 
+mod grpc;
 mod http1;
 mod http2;
 mod proxy;
@@ -48,6 +49,7 @@ use declare;
 
 /// The codes as constants.
 pub mod reasons {
+    pub use super::grpc::*;
     pub use super::http1::*;
     pub use super::http2::*;
     pub use super::proxy::*;
@@ -55,7 +57,7 @@ pub mod reasons {
 
 /// Every code, grouped by what it is about.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
-    proxy::TABLE.iter().chain(http1::TABLE).chain(http2::TABLE)
+    proxy::TABLE.iter().chain(http1::TABLE).chain(http2::TABLE).chain(grpc::TABLE)
 }
 
 /// The entry of a code.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod gateway;
+mod grpc;
 mod guide;
 mod h2;
 

@@ -43,7 +43,7 @@ impl BodyStream for ClientContent {
         let now = rt::now();
         let until = self.intake.ask(now);
         let link = &mut *self.link.borrow_mut();
-        link.wait_until(Some(until));
+        link.wait_until(until);
         let part = ready!(self.content.poll_next(link, cx));
         self.intake.note_done(self.content.is_done());
         match part {

@@ -30,7 +30,9 @@ pub(super) async fn write(
     let bodiless = exchange.method == Some(yumen_core::Method::Head) || matches!(response.status, 204 | 304);
     let length = body.length();
     let mut headers = map::to_map(&response.fields, |_| false);
-    if let (Some(length), false) = (length, bodiless) {
+    // The head of a call without content is its trailers.
+    let is_trailers = exchange.rpc.is_some() && length == Some(0);
+    if let (Some(length), false) = (length, bodiless || is_trailers) {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     local.give_back_fields(response.fields);

@@ -35,7 +35,7 @@ impl BodyStream for StreamContent {
             }
             Poll::Pending => {
                 if self.deadline.at().is_none() {
-                    self.deadline.set(Some(until));
+                    self.deadline.set(until);
                 }
                 return self
                     .deadline

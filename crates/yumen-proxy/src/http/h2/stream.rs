@@ -18,6 +18,7 @@ use yumen_telemetry::reasons;
 use super::answer;
 use super::common::Seat;
 use super::content::StreamContent;
+use crate::grpc;
 use crate::http::exchange::{self, Asked, Client};
 use crate::http::intake::{Patience, Progress};
 use crate::http::request::Received;
@@ -51,6 +52,11 @@ impl Answering {
     /// Begins the answer.
     pub(super) fn send(&self, head: http::Response<()>, ended: bool) -> Result<h2::SendStream<Bytes>, h2::Error> {
         self.0.borrow_mut().send_response(head, ended)
+    }
+
+    /// Breaks an answer off that was begun.
+    fn break_off(&self) {
+        self.0.borrow_mut().send_reset(Reason::INTERNAL_ERROR);
     }
 }
 
@@ -135,7 +141,8 @@ fn ask(
 ) -> (yumen_core::Request, Asked) {
     let Received { mut request, length, form, .. } = received;
     let inflow = Inflow::new(content, length);
-    if let Some(stream) = StreamContent::new(inflow, progress, Patience::of(&listener.config)) {
+    let patience = if grpc::is_call(&request) { Patience::with_call } else { Patience::of };
+    if let Some(stream) = StreamContent::new(inflow, progress, patience(&listener.config)) {
         request.body = Body::Stream(Box::new(stream));
     }
     // The authority stands where a Host field stands, whichever of the two it came in.
@@ -158,7 +165,11 @@ async fn deliver(
     std::future::poll_fn(|cx| match write.as_mut().poll(cx) {
         // That it was told so is the answer itself.
         Poll::Pending if forced => Poll::Pending,
-        Poll::Pending => seat.poll_forced(cx).map(|()| Err(draining())),
+        Poll::Pending => seat.poll_forced(cx).map(|()| {
+            // It is not the client who gave it up.
+            answering.break_off();
+            Err(draining())
+        }),
         written => written,
     })
     .await

@@ -16,6 +16,12 @@ pub(crate) async fn ask(transport: Transport, path: &str, host: &str, is_tls: bo
         .handshake::<_, bytes::Bytes>(transport)
         .await
         .map_err(io::Error::other)?;
+    let (answer, _) = sender.send_request(head(path, host, is_tls)?, true).map_err(io::Error::other)?;
+    drive(connection, async { Ok(answer.await.map_err(io::Error::other)?.status().as_u16()) }).await
+}
+
+/// The head of a check.
+pub(super) fn head(path: &str, host: &str, is_tls: bool) -> io::Result<http::Request<()>> {
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
     uri.authority = Some(Authority::try_from(host).map_err(io::Error::other)?);
@@ -23,15 +29,18 @@ pub(crate) async fn ask(transport: Transport, path: &str, host: &str, is_tls: bo
     let mut request = http::Request::new(());
     *request.uri_mut() = Uri::from_parts(uri).map_err(io::Error::other)?;
     request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static("yumen-health"));
-    let (answer, _) = sender.send_request(request, true).map_err(io::Error::other)?;
-    let (mut answer, mut connection) = (pin!(answer), pin!(connection));
+    Ok(request)
+}
+
+/// Does some work on a connection.
+pub(super) async fn drive<T>(connection: impl Future, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let (mut work, mut connection) = (pin!(work), pin!(connection));
     std::future::poll_fn(|cx| {
-        // Its end is seen by the answer too.
+        // Its end is seen by the work too.
         let ended = connection.as_mut().poll(cx).is_ready();
-        match answer.as_mut().poll(cx) {
-            Poll::Ready(answer) => Poll::Ready(answer.map(|a| a.status().as_u16()).map_err(io::Error::other)),
+        match work.as_mut().poll(cx) {
             Poll::Pending if ended => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-            Poll::Pending => Poll::Pending,
+            done => done,
         }
     })
     .await

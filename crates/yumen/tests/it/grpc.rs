@@ -1,0 +1,8 @@
+//! gRPC and gRPC-Web through the gateway, judged by clients and servers that nobody here wrote.
+
+mod peer;
+
+mod calls;
+mod errors;
+mod health;
+mod web;
