@@ -38,6 +38,7 @@ mod service;
 #[cfg(target_os = "linux")]
 mod upgrade;
 mod watch;
+mod slow;
 mod tls;
 mod udp;
 mod wire;

@@ -1,6 +1,7 @@
 //! The content of a request as the client sends it.
 
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use yumen_core::{BodyStream, Error, Frame, Reason, Side, Stage};
 use yumen_net::rt;
@@ -15,13 +16,15 @@ pub(super) struct ClientContent {
     link: Shared,
     content: Content,
     intake: Intake,
+    /// Until when the present part is waited for: it must not move each time that somebody asks.
+    until: Option<Instant>,
 }
 
 impl ClientContent {
     /// The content behind a head; `None` when there is none.
     pub(super) fn new(link: &Shared, content: Content, progress: &Progress, patience: Patience) -> Option<Self> {
         let intake = Intake::new(progress, patience)?;
-        Some(Self { link: link.clone(), content, intake })
+        Some(Self { link: link.clone(), content, intake, until: None })
     }
 }
 
@@ -41,10 +44,13 @@ impl BodyStream for ClientContent {
             return Poll::Ready(None);
         }
         let now = rt::now();
-        let until = self.intake.ask(now);
+        if self.until.is_none() {
+            self.until = self.intake.ask(now);
+        }
         let link = &mut *self.link.borrow_mut();
-        link.wait_until(until);
+        link.wait_until(self.until);
         let part = ready!(self.content.poll_next(link, cx));
+        self.until = None;
         self.intake.note_done(self.content.is_done());
         match part {
             None => Poll::Ready(None),
