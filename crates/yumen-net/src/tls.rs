@@ -75,6 +75,9 @@ pub enum TlsError {
         /// What is wrong and what to do.
         cause: String,
     },
+    /// The client left before it sent a byte, as whoever only looks whether the port is open.
+    #[error("the client left before the TLS handshake")]
+    Silent,
     /// The connection broke during the handshake.
     #[error("connection lost during the TLS handshake: {0}")]
     Io(#[source] io::Error),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 use yumen_config::config::{Protocol, ProxyProtocol, ProxyVersion};
@@ -63,6 +63,7 @@ async fn run(
         let started = rt::now();
         // Boxed, as the handshake is.
         if let Err(error) = Box::pin(greet(policy, Rc::make_mut(&mut conn), &mut stream)).await {
+            let Some(error) = error else { return };
             metrics.proxy_failures.inc(worker.index);
             tracing::debug!(%peer, listener = %name, "{error}");
             return fail(&worker, &conn, (started, "tcp", None), &error);
@@ -84,7 +85,8 @@ async fn run(
                     Rc::make_mut(&mut conn).tls = Some(facts);
                     transport
                 }
-                Err(error) => {
+                Err(None) => return,
+                Err(Some(error)) => {
                     metrics.handshake_failures.inc(worker.index);
                     tracing::debug!(peer = %conn.peer, listener = %name, "{}", error.explanation());
                     if CERTIFICATE.contains(&error.reason()) {
@@ -131,9 +133,9 @@ fn fail(worker: &Worker, conn: &Conn, (started, protocol, sni): (Instant, &'stat
 }
 
 /// Lets the proxy in front say whose connection it is. Whether it must is decided by where it comes from, never by what it
-/// says.
-async fn greet(policy: &ProxyProtocol, conn: &mut Conn, stream: &mut TcpStream) -> Result<(), Error> {
-    let refuse = |reason: Reason| Error::new(Side::Client, Stage::Accept, reason);
+/// says. No error when it left without a word: that was a look whether the port is open, and nothing failed.
+async fn greet(policy: &ProxyProtocol, conn: &mut Conn, stream: &mut TcpStream) -> Result<(), Option<Error>> {
+    let refuse = |reason: Reason| Some(Error::new(Side::Client, Stage::Accept, reason));
     let by = conn.peer.ip().to_canonical();
     if !policy.from.iter().any(|net| net.contains(&by)) {
         return Err(refuse(reasons::PROXY_SOURCE_DENIED));
@@ -142,20 +144,20 @@ async fn greet(policy: &ProxyProtocol, conn: &mut Conn, stream: &mut TcpStream) 
     let versions = Versions { v1: taken(ProxyVersion::V1), v2: taken(ProxyVersion::V2) };
     let header = match rt::timeout(policy.timeout, proxy_header::read(stream, versions)).await {
         Ok(Ok(header)) => header,
-        Ok(Err(ReadError::Io(e))) => return Err(refuse(gone(&e)).source(e)),
+        Ok(Err(ReadError::Silent)) => return Err(None),
+        Ok(Err(ReadError::Io(e))) => return Err(refuse(gone(&e)).map(|error| error.source(e))),
         Ok(Err(e)) => {
-            let is_absent = matches!(e, ReadError::Silent | ReadError::Ended | ReadError::Fault(Fault::Absent));
+            let is_absent = matches!(e, ReadError::Ended | ReadError::Fault(Fault::Absent));
             let reason = if is_absent { reasons::PROXY_HEADER_MISSING } else { reasons::PROXY_HEADER_INVALID };
-            return Err(refuse(reason).source(e));
+            return Err(refuse(reason).map(|error| error.source(e)));
         }
-        Err(_) => return Err(refuse(reasons::PROXY_HEADER_TIMEOUT).detail(within(policy.timeout))),
+        Err(_) => {
+            let detail = format!("no whole header within {:?}", policy.timeout);
+            return Err(refuse(reasons::PROXY_HEADER_TIMEOUT).map(|error| error.detail(detail)));
+        }
     };
     apply(conn, &header);
     Ok(())
-}
-
-fn within(time: Duration) -> String {
-    format!("no whole header within {time:?}")
 }
 
 /// The reason of a connection that broke.
@@ -211,20 +213,23 @@ fn failing(e: &TlsError) -> Reason {
     }
 }
 
-/// The handshake. It runs in the connection's own task: nobody waits behind it.
+/// The handshake. It runs in the connection's own task: nobody waits behind it. No error when the client left without a
+/// word, as [`greet`] has it.
 async fn shake(
     listener: &Listener,
     server: &ServerTls,
     stream: TcpStream,
     sni: &mut Option<Box<str>>,
-) -> Result<(Transport, TlsFacts), Error> {
-    let refuse = |reason: Reason| Error::new(Side::Client, Stage::Handshake, reason);
+) -> Result<(Transport, TlsFacts), Option<Error>> {
+    let refuse =
+        |reason: Reason, why: String| Err(Some(Error::new(Side::Client, Stage::Handshake, reason).detail(why)));
     let shaken = rt::timeout(listener.config.timeouts.handshake, tls::handshake_server(server, stream, sni)).await;
     match shaken {
         Ok(Ok(both)) => Ok(both),
-        Ok(Err(TlsError::Io(e))) => Err(refuse(gone(&e)).detail(format!("handshake failed: {e}"))),
-        Ok(Err(e)) => Err(refuse(failing(&e)).detail(format!("handshake failed: {e}"))),
-        Err(_) => Err(refuse(reasons::HANDSHAKE_TIMEOUT).detail("handshake took too long")),
+        Ok(Err(TlsError::Silent)) => Err(None),
+        Ok(Err(TlsError::Io(e))) => refuse(gone(&e), format!("handshake failed: {e}")),
+        Ok(Err(e)) => refuse(failing(&e), format!("handshake failed: {e}")),
+        Err(_) => refuse(reasons::HANDSHAKE_TIMEOUT, "handshake took too long".to_owned()),
     }
 }
 

@@ -40,7 +40,11 @@ pub async fn read(tcp: &mut TcpStream, versions: Versions) -> Result<Header, Rea
     loop {
         let taken = bytes.len();
         bytes.resize(taken + wanted.clamp(GLANCE, LIMIT), 0);
-        let seen = tcp.peek(bytes.get_mut(taken..).unwrap_or_default()).await.map_err(ReadError::Io)?;
+        let seen = match tcp.peek(bytes.get_mut(taken..).unwrap_or_default()).await {
+            // Some load balancers end their look at a port with a reset.
+            Err(e) if taken == 0 && e.kind() == io::ErrorKind::ConnectionReset => return Err(ReadError::Silent),
+            seen => seen.map_err(ReadError::Io)?,
+        };
         if seen == 0 {
             return Err(if taken == 0 { ReadError::Silent } else { ReadError::Ended });
         }

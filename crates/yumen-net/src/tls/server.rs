@@ -15,7 +15,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use super::trust::{ClientAuth, Numbers, Trust, Trusts};
 use super::{Certificate, TlsError, TlsFacts, TlsVersion, explain, facts, identity, provider, rustls_cause};
 use crate::rt;
-use crate::transport::Transport;
+use crate::transport::{Transport, is_reset};
 
 /// How much may wait in one connection's TLS state, in each direction. Full records of 16 KiB pass; more only costs
 /// memory.
@@ -145,7 +145,7 @@ fn build_config(
 /// `sni` as soon as it is known, so that it can be told whatever follows.
 ///
 /// # Errors
-/// [`TlsError::Client`] or [`TlsError::Io`]; the client has been sent an alert where there is one.
+/// [`TlsError::Client`], [`TlsError::Io`] or [`TlsError::Silent`]; the client has been sent an alert where there is one.
 pub async fn handshake_server(
     tls: &ServerTls,
     tcp: TcpStream,
@@ -155,6 +155,13 @@ pub async fn handshake_server(
         Some(cause) => TlsError::Client { fault: ClientFault::of(cause), cause: explain_client(cause) },
         None => TlsError::Io(e),
     };
+    match tcp.peek(&mut [0]).await {
+        Ok(0) => return Err(TlsError::Silent),
+        // Some load balancers end their look at a port with a reset.
+        Err(e) if is_reset(&e) => return Err(TlsError::Silent),
+        Err(e) => return Err(TlsError::Io(e)),
+        Ok(_) => {}
+    }
     let start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await.map_err(failed)?;
     *sni = start.client_hello().server_name().map(|name| name.to_ascii_lowercase().into());
     let policy = tls.numbers.find(sni.as_deref());

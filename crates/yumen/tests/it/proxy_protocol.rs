@@ -171,11 +171,14 @@ fn client_that_nginx_names_reaches_a_tcp_upstream() {
 fn connection_without_a_good_header_is_refused_and_logged() {
     let origin = Origin::named("hello");
     let site = Site::start(&behind(origin.addr, ""));
+    // Who only looks whether the port is open has no line.
+    drop(Client::connect(site.addr("web")));
     assert_eq!(refused(&site, REQUEST.as_bytes()), b"");
     let line = wait_reason(&site, "proxy_header_missing");
     assert_eq!((&line["side"], &line["stage"], &line["protocol"]), (&"client".into(), &"accept".into(), &"tcp".into()));
     assert_eq!(refused(&site, b"PROXY TCP4 1.2.3.4 5.6.7.8 01 2\r\n"), b"");
     wait_reason(&site, "proxy_header_invalid");
+    assert_eq!(site.access().len(), 2, "{:?}", site.access());
     // A slow one ends with its time, whatever it sends meanwhile.
     let mut slow = Client::connect(site.addr("web"));
     slow.send("PROXY TCP4 1.2.3.4 5.6");

@@ -169,6 +169,29 @@ fn stalled_handshake_delays_nobody_and_ends() {
 }
 
 #[test]
+fn look_at_the_port_is_no_failure_and_a_cut_handshake_is_one() {
+    let origin = Origin::named("hello");
+    let (site, _authority) = site(&origin, "");
+    for reset in [false, true, false] {
+        let look = Client::connect(site.addr("web"));
+        if reset {
+            socket2::SockRef::from(look.stream()).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        }
+    }
+    let accepted = || site.metric("yumen_listener_connections_total{listener=\"web\"}");
+    let open = || site.metric("yumen_listener_active_connections{listener=\"web\"}");
+    until("the looks to be over", || (accepted() >= 3.0 && open() == 0.0).then_some(()));
+    let mut half = Client::connect(site.addr("web"));
+    half.send([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]);
+    half.stream().shutdown(std::net::Shutdown::Write).unwrap();
+    half.rest();
+    let line = site.wait_access(|line| line["reason"] == "client_gone");
+    assert_eq!((&line["protocol"], &line["stage"]), (&"tls".into(), &"handshake".into()), "{line}");
+    assert_eq!(site.metric("yumen_listener_handshake_failures_total{listener=\"web\"}"), 1.0);
+    assert_eq!(site.access().len(), 1, "{:?}", site.access());
+}
+
+#[test]
 fn plain_http_on_a_tls_port_is_refused() {
     let origin = Origin::named("hello");
     let (site, _authority) = site(&origin, "");
