@@ -161,7 +161,12 @@ fn here(word: &str, wine: &Path) -> String {
     match (letters.next(), letters.next(), letters.next()) {
         (Some(drive), Some(':'), Some('\\' | '/')) if drive.is_ascii_alphabetic() => {
             let (drive, rest) = (drive.to_ascii_lowercase(), letters.as_str().replace('\\', "/"));
-            format!("{before}{}/dosdevices/{drive}:/{rest}", wine.display())
+            // Without the colon that the drive has in its folder's name: curl takes it for the end of one.
+            match drive {
+                'c' => format!("{before}{}/drive_c/{rest}", wine.display()),
+                'z' => format!("{before}/{rest}"),
+                _ => format!("{before}{}/dosdevices/{drive}:/{rest}", wine.display()),
+            }
         }
         _ => word.to_owned(),
     }
@@ -182,10 +187,10 @@ mod tests {
     #[test]
     fn paths_of_a_drive_lead_into_its_folder_and_other_words_stay() {
         let wine = Path::new("/w");
-        assert_eq!(here(r"C:\users\me\a b.pem", wine), "/w/dosdevices/c:/users/me/a b.pem");
-        assert_eq!(here("Z:/tmp/x", wine), "/w/dosdevices/z:/tmp/x");
-        assert_eq!(here(r"@C:\x", wine), "@/w/dosdevices/c:/x");
-        assert_eq!(here(r"--hosts=C:\x", wine), "--hosts=/w/dosdevices/c:/x");
+        assert_eq!(here(r"C:\users\me\a b.pem", wine), "/w/drive_c/users/me/a b.pem");
+        assert_eq!(here("Z:/tmp/x", wine), "/tmp/x");
+        assert_eq!(here(r"@C:\x", wine), "@/w/drive_c/x");
+        assert_eq!(here(r"--hosts=C:\x", wine), "--hosts=/w/drive_c/x");
         for word in ["h:80", "http://h/", "-o", "", "é:\\", "a=b", "@", "me@h:/x"] {
             assert_eq!(here(word, wine), word);
         }

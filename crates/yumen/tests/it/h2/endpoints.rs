@@ -286,7 +286,7 @@ fn endpoint_that_speaks_no_http_2_is_named_as_such() {
 #[test]
 fn health_is_asked_for_in_the_protocol_of_the_upstream() {
     let (program, origin) =
-        gateway(", health: { http: { path: /ok }, interval: 100ms, timeout: 100ms, rise: 1, fall: 1 }");
+        gateway(", health: { http: { path: /ok }, interval: 100ms, timeout: 5s, rise: 1, fall: 1 }");
     let mut first = accept(&origin);
     let stream = first.request();
     first.send(&frame(1, 5, stream, &block(&[(":status", "503")])));
