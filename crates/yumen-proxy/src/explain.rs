@@ -4,10 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use yumen_config::config::{ClientAuth, Listener, Protocol};
+use yumen_config::config::{ClientAuth, Listener, MiddlewareKind, Protocol};
 use yumen_core::{Caller, ExplainRequest, Fields, Method, Request, Scheme};
+use yumen_grpc::Kind;
 use yumen_net::tls::describe_client;
+use yumen_telemetry::reasons;
 
+use crate::grpc;
 use crate::middleware::is_allowed;
 use crate::route::{Route, why};
 use crate::snapshot::Snapshot;
@@ -83,6 +86,12 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
             "reason": "no_route"}),
         Some(step) => route_of(&step.route, live),
     };
+    if let Some((kind, _)) = grpc::detect(&request) {
+        answer["request"]["call"] = json!(kind.media_type());
+        if let Some(step) = taken {
+            answer["route"]["call"] = json!(call_of(&step.route, kind));
+        }
+    }
     Ok(answer)
 }
 
@@ -128,6 +137,24 @@ fn route_of(route: &Route, live: bool) -> Value {
         told
     });
     json!({"name": &*route.name, "pattern": pattern(route), "middlewares": chain, "upstream": upstream})
+}
+
+/// What holds for a call on a route.
+fn call_of(route: &Route, kind: Kind) -> Vec<String> {
+    let mut told = Vec::new();
+    let is_translated = route.config.middlewares.iter().any(|m| matches!(m.kind, MiddlewareKind::GrpcWeb { .. }));
+    if kind != Kind::Grpc && !is_translated {
+        told.push("gRPC-Web is passed on as it is; the middleware grpc_web would make gRPC of it".to_owned());
+    } else if let Some(upstream) = &route.upstream {
+        told.push(match upstream.bars_http2(route.phase.protocol) {
+            Some(why) => format!("it fails ({}): the upstream has `{why}`", reasons::GRPC_NEEDS_HTTP2),
+            None => "it goes to the endpoint over HTTP/2".to_owned(),
+        });
+    }
+    if let Some(max) = route.config.grpc.max_timeout {
+        told.push(format!("its deadline is at most {max:?}"));
+    }
+    told
 }
 
 fn upstream_of(upstream: &Upstream, live: bool) -> Value {

@@ -148,6 +148,16 @@ impl Upstream {
         limit.is_some_and(|max| self.endpoints.load().iter().map(|e| e.active()).sum::<u32>() >= max)
     }
 
+    /// The key for which nothing but HTTP/1.1 is spoken to its endpoints; `protocol` is that of the route.
+    pub(crate) fn bars_http2(&self, protocol: UpstreamProtocol) -> Option<&'static str> {
+        match protocol {
+            UpstreamProtocol::Http1 => Some("protocol: http1"),
+            // A connection that names its client is for that client alone.
+            UpstreamProtocol::Auto if self.config.proxy_protocol.is_some() => Some("proxy_protocol"),
+            UpstreamProtocol::Auto | UpstreamProtocol::Http2 | UpstreamProtocol::H2c => None,
+        }
+    }
+
     /// Every endpoint, for status and explain.
     pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
         self.endpoints.load_full()

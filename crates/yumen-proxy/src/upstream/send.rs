@@ -139,11 +139,12 @@ impl Send<'_> {
 
     /// What may be spoken to an endpoint for a request.
     fn speaks(&self, endpoint: &Endpoint, request: &Request, is_call: bool) -> Result<Speaks, Error> {
+        let protocol = self.phase.protocol;
+        if let Some(why) = self.upstream.bars_http2(protocol).filter(|_| is_call) {
+            return Err(grpc::needs_http2(&format!("upstream {} has `{why}`", self.upstream.name)));
+        }
         let introduces = self.upstream.config.proxy_protocol.is_some();
-        let refused = |why| Err(grpc::needs_http2(&format!("upstream {} has `{why}`", self.upstream.name)));
-        Ok(match self.phase.protocol {
-            UpstreamProtocol::Http1 if is_call => return refused("protocol: http1"),
-            UpstreamProtocol::Auto if is_call && introduces => return refused("proxy_protocol"),
+        Ok(match protocol {
             // There is nothing to choose.
             UpstreamProtocol::Auto if is_call => Speaks::Http2,
             UpstreamProtocol::Http1 => Speaks::Http1,

@@ -105,6 +105,9 @@ fn readable(answer: &Value) -> String {
     if let Some(subject) = request["client_cert"].as_str() {
         _ = writeln!(out, "          with the certificate of {subject}");
     }
+    if let Some(kind) = request["call"].as_str() {
+        _ = writeln!(out, "          a call of {kind}");
+    }
     let listener = &answer["listener"];
     let texts = |value: &Value| value.as_array().into_iter().flatten().map(word).collect::<Vec<_>>();
     _ = writeln!(
@@ -149,6 +152,9 @@ fn readable(answer: &Value) -> String {
             true => _ = writeln!(out, "  through {kind}"),
             false => _ = writeln!(out, "  through {name} ({kind})"),
         }
+    }
+    for fact in texts(&route["call"]) {
+        _ = writeln!(out, "  call    {fact}");
     }
     upstream(&mut out, &route["upstream"]);
     out

@@ -1,11 +1,11 @@
 """A server and a client of gRPC on Debian's python3-grpcio, with messages of plain bytes: no stubs are needed.
 
 peer.py server PORT [CERT KEY]      serves until its input ends; says its port
-peer.py client TARGET CA CASE...    runs cases, each NAME or NAME:ARGUMENT, against a target; CA is a file, or - for
-                                    clear text; the name of its certificate is in SERVER_NAME
+peer.py client TARGET CA NAME CASE...
+    runs cases, each CASE or CASE:ARGUMENT, against a target; CA is a file, or - for clear text, and NAME that of the
+    target's certificate
 """
 
-import os
 import sys
 import threading
 import time
@@ -322,13 +322,13 @@ INTEROP = [
 ]
 
 
-def run(target, ca, names):
+def run(target, ca, host, names):
     options = [("grpc.max_receive_message_length", -1), ("grpc.enable_retries", 0)]
     if ca == "-":
         channel = grpc.insecure_channel(target, options)
     else:
         credentials = grpc.ssl_channel_credentials(open(ca, "rb").read())
-        options.append(("grpc.ssl_target_name_override", os.environ["SERVER_NAME"]))
+        options.append(("grpc.ssl_target_name_override", host))
         channel = grpc.secure_channel(target, credentials, options)
     cases = Cases(channel)
     for name in INTEROP if names == ["interop"] else names:
@@ -345,4 +345,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "server":
         serve(*sys.argv[2:])
     else:
-        run(sys.argv[2], sys.argv[3], sys.argv[4:])
+        run(*sys.argv[2:5], sys.argv[5:])

@@ -82,7 +82,7 @@ pub(super) struct Client {
 impl Client {
     /// Runs a case against a target in clear.
     pub(super) fn start(target: SocketAddr, case: &str) -> Self {
-        let (child, said) = start(&["client", &target.to_string(), "-", case]);
+        let (child, said) = start(&["client", &target.to_string(), "-", "-", case]);
         Self { child, said }
     }
 
@@ -118,7 +118,7 @@ pub(super) fn run(target: SocketAddr, ca: &str, cases: &[&str]) -> String {
 /// As [`run`], with a server whose certificate has this name.
 pub(super) fn run_as(name: &str, target: SocketAddr, ca: &str, cases: &[&str]) -> String {
     let mut program = python();
-    program.arg(script()).args(["client", &target.to_string(), ca]).args(cases).env("SERVER_NAME", name);
+    program.arg(script()).args(["client", &target.to_string(), ca, name]).args(cases);
     let output = program.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
