@@ -2,7 +2,8 @@
 //!
 //! Each kind that costs the receiver work and the sender nothing has a bucket of its own. Frames that are the answer to
 //! what we send (WINDOW_UPDATE, and the PINGs by which some clients measure the way) get tokens back as we send content,
-//! so that an honest client never comes near its limit, however fast it is.
+//! resets with every answer that comes to its end, and priorities with every request. So an honest client never comes near
+//! its limit, however fast it is, and neither does a proxy that carries the requests of many.
 
 use std::time::Instant;
 
@@ -24,7 +25,7 @@ pub enum Excess {
     Settings,
     /// PING frames.
     Pings,
-    /// PRIORITY frames.
+    /// PRIORITY and PRIORITY_UPDATE frames.
     Priorities,
     /// WINDOW_UPDATE frames.
     WindowUpdates,
@@ -41,15 +42,18 @@ pub enum Excess {
 /// How many frames of a kind may come: at once, and then in each second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budgets {
-    /// RST_STREAM from the client. Default 200 and 20: a browser that leaves a page resets what is under way at once.
+    /// RST_STREAM from the client; one comes back with each answer that we send to its end. Default 200 and 20: a browser that
+    /// leaves a page resets what is under way at once.
     pub resets: (u32, u32),
-    /// RST_STREAM from us that say the client broke the protocol. Default 100 and 10.
+    /// RST_STREAM from us that say the client broke the protocol; one comes back with each answer that we send to its end.
+    /// Default 100 and 10.
     pub induced_resets: (u32, u32),
     /// SETTINGS. Default 32 and 1.
     pub settings: (u32, u32),
     /// PING; one comes back with each frame of content we send. Default 100 and 10.
     pub pings: (u32, u32),
-    /// PRIORITY. Default 256 and 20.
+    /// PRIORITY, and PRIORITY_UPDATE (RFC 9218 section 7.1), which browsers send; two come back with each request. Default 256
+    /// and 20.
     pub priorities: (u32, u32),
     /// WINDOW_UPDATE; four come back with each frame of content we send. Default 2000 and 200.
     pub window_updates: (u32, u32),
@@ -176,6 +180,10 @@ impl Meter {
                 Kind::Data | Kind::Headers => {
                     self.pings.give(1);
                     self.window_updates.give(4);
+                    if head.has(FLAG_END_STREAM) {
+                        self.resets.give(1);
+                        self.induced_resets.give(1);
+                    }
                 }
                 Kind::RstStream => {
                     self.tally.resets_sent = self.tally.resets_sent.wrapping_add(1);
@@ -216,7 +224,7 @@ impl Meter {
             Kind::Settings => (&mut self.settings, Excess::Settings),
             Kind::Ping if head.has(FLAG_ACK) => return None,
             Kind::Ping => (&mut self.pings, Excess::Pings),
-            Kind::Priority => (&mut self.priorities, Excess::Priorities),
+            Kind::Priority | Kind::Other(PRIORITY_UPDATE) => (&mut self.priorities, Excess::Priorities),
             Kind::WindowUpdate => (&mut self.window_updates, Excess::WindowUpdates),
             Kind::RstStream => {
                 self.tally.resets_received = self.tally.resets_received.wrapping_add(1);
@@ -246,10 +254,14 @@ impl Meter {
         }
         if head.has(FLAG_END_HEADERS) {
             self.block = None;
+            self.priorities.give(2);
         }
         (head.length == 0 && !self.empty.take(now)).then_some(Excess::Empty)
     }
 }
+
+/// The type of PRIORITY_UPDATE.
+const PRIORITY_UPDATE: u8 = 0x10;
 
 /// Whether a frame is as long as all frames of its type are.
 fn has_possible_size(head: &Head) -> bool {
@@ -312,6 +324,7 @@ mod tests {
             (frame(4, 0, 0), (budgets.settings.0 - 1, Excess::Settings)),
             (frame(6, 0, 8), (budgets.pings.0, Excess::Pings)),
             (frame(2, 0, 5), (budgets.priorities.0, Excess::Priorities)),
+            (frame(PRIORITY_UPDATE, 0, 5), (budgets.priorities.0, Excess::Priorities)),
             (frame(8, 0, 4), (budgets.window_updates.0, Excess::WindowUpdates)),
             (frame(0, 0, 0), (budgets.empty.0, Excess::Empty)),
             (frame(1, 4, 0), (budgets.empty.0, Excess::Empty)),
@@ -360,6 +373,15 @@ mod tests {
             for bytes in [frame(8, 0, 4), frame(8, 0, 4), frame(6, 0, 8)] {
                 meter.received(&bytes, || now).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn client_that_is_answered_may_cancel_as_often() {
+        let (mut meter, now) = begun();
+        for _ in 0..100_000 {
+            meter.sent(&frame(0, FLAG_END_STREAM, 100), || now).unwrap();
+            meter.received(&frame(3, 0, 4), || now).unwrap();
         }
     }
 

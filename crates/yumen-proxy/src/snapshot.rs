@@ -277,7 +277,7 @@ async fn build_upstreams(
             continue;
         }
         // A pooled connection was made and verified under the settings of its time.
-        let anew = !same_tls || before.is_none_or(|u| u.config.pool != section.pool);
+        let anew = !same_tls || before.is_none_or(|u| u.config.pool != section.pool || u.config.http2 != section.http2);
         let resolver = resolver(section, ports)?;
         // All names at the same time, whichever upstream they are of.
         let (own, asking) = (Arc::clone(section), Arc::clone(&resolver));
