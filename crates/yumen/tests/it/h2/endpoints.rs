@@ -303,3 +303,48 @@ fn health_is_asked_for_in_the_protocol_of_the_upstream() {
     second.send(&frame(1, 5, stream, &[0x88]));
     healthy(true);
 }
+
+#[test]
+fn request_of_http_2_becomes_one_of_http_1_1() {
+    use yumen_test::{Origin, Play};
+    let answer =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: X-Drop\r\nX-Drop: 1\r\nX-Keep: 2\r\n\r\nok".to_vec();
+    let origin = Origin::each([vec![
+        Play::ReadThrough(b"0\r\nx-sum: 1\r\n\r\n".to_vec()),
+        Play::Send(answer),
+        Play::ReadThrough(b"\r\n\r\nwhole".to_vec()),
+        Play::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
+        Play::AwaitEnd,
+    ]]);
+    let config = format!(
+        "runtime: {{ workers: 1 }}\n\
+         listeners: {{ web: {{ bind: \"127.0.0.1:0\", http2: {{ cleartext: true }}, forwarded: {{ emit: off, via: off }} }} }}\n\
+         routes: {{ all: {{ upstream: up }} }}\n\
+         upstreams: {{ up: {{ endpoints: [\"{}\"] }} }}\n",
+        origin.addr()
+    );
+    let program = Program::start(PROGRAM, &config);
+    let mut client = Http2::open(program.listener("web"));
+    let head = |more: &[(&str, &str)]| {
+        let post = [(":method", "POST"), (":scheme", "https"), (":authority", "h:8"), (":path", "/a?b")];
+        block(&[&post, more].concat())
+    };
+    let crumbs = [("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2"), ("te", "trailers"), ("host", "h:8")];
+    client.send(&[frame(1, 4, 1, &head(&crumbs)), frame(0, 0, 1, b"part")].concat());
+    client.send(&[frame(0, 0, 1, b""), frame(1, 5, 1, &block(&[("x-sum", "1"), ("content-length", "9")]))].concat());
+    let frames = client.until("the answer", |f| f.kind == 0 && f.flags & 1 == 1);
+    let fields = frames.iter().find(|f| f.kind == 1).map(|f| f.payload.clone()).unwrap();
+    assert_eq!((yumen_test::status(&fields), frames.last().map(|f| &f.payload[..])), (Some(200), Some(&b"ok"[..])));
+    client.send(&[frame(1, 4, 3, &head(&[("content-length", "5")])), frame(0, 1, 3, b"whole")].concat());
+    assert_eq!(client.answer(3), (204, Vec::new()));
+    let seen = origin.received_through(0, "whole");
+    let (first, second) = seen.split_once("0\r\nx-sum: 1\r\n\r\n").unwrap();
+    let trace = |text: &str| text.lines().find(|line| line.starts_with("traceparent: ")).unwrap_or_default().to_owned();
+    let expected = format!(
+        "POST /a?b HTTP/1.1\r\nHost: h:8\r\nx-a: 1\r\nCookie: a=1; b=2\r\n{}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n",
+        trace(first)
+    );
+    assert_eq!(first, expected);
+    let expected = format!("POST /a?b HTTP/1.1\r\nHost: h:8\r\n{}\r\nContent-Length: 5\r\n\r\nwhole", trace(second));
+    assert_eq!(second, expected);
+}
