@@ -41,6 +41,8 @@ pub(crate) struct Call {
     unsent: Body,
     chunked: bool,
     sent: bool,
+    /// Whether any of the content has come from the client. Before that it may wait for the endpoint to say 100.
+    flows: bool,
     /// Whether any byte of an answer came.
     pub(crate) answered: bool,
     phase: Phase,
@@ -75,6 +77,7 @@ impl Call {
             out,
             chunked: length.is_none(),
             sent: false,
+            flows: false,
             unsent,
             answered: false,
             phase,
@@ -196,6 +199,8 @@ impl Call {
                         self.out.push_frame(frame, self.chunked);
                         // Trailers bring the last chunk with them.
                         self.chunked &= !last;
+                        self.flows = true;
+                        self.link.wait_until(self.phase.head_by(rt::now()));
                     }
                     Poll::Ready(Some(Err(e))) => return Poll::Ready(Err(Trouble::Ours(e))),
                     Poll::Ready(None) => self.finish_sending(),
@@ -208,6 +213,10 @@ impl Call {
                 break;
             }
             if starved {
+                if self.flows {
+                    // All that has come is sent: the client is who is waited for, with a patience of its own.
+                    self.link.wait_until(None);
+                }
                 return Poll::Pending;
             }
         }

@@ -99,8 +99,9 @@ impl Call {
             self.timer.set(None);
             return Poll::Ready(got.map_err(|error| self.trouble(&error)));
         }
-        // The time runs from the end of the request, and while the endpoint takes nothing of it.
-        let waits = self.stopped || self.upload.as_ref().is_none_or(|(out, _)| out.is_blocked);
+        // The time runs from the end of the request, while the endpoint takes nothing of it, and before the client sends any of
+        // its content: it may wait for the endpoint to say 100.
+        let waits = self.stopped || self.upload.as_ref().is_none_or(|(out, _)| out.is_blocked || !out.is_begun);
         match (waits, self.timer.at()) {
             (true, None) => self.timer.set(self.phase.head_by(rt::now())),
             (false, _) => self.timer.set(None),

@@ -286,7 +286,7 @@ fn endpoint_that_speaks_no_http_2_is_named_as_such() {
 #[test]
 fn health_is_asked_for_in_the_protocol_of_the_upstream() {
     let (program, origin) =
-        gateway(", health: { http: { path: /ok }, interval: 100ms, timeout: 5s, rise: 1, fall: 1 }");
+        gateway(", health: { http: { path: /ok }, interval: 2s, timeout: 2s, rise: 1, fall: 1 }");
     let mut first = accept(&origin);
     let stream = first.request();
     first.send(&frame(1, 5, stream, &block(&[(":status", "503")])));
@@ -347,4 +347,22 @@ fn request_of_http_2_becomes_one_of_http_1_1() {
     assert_eq!(first, expected);
     let expected = format!("POST /a?b HTTP/1.1\r\nHost: h:8\r\n{}\r\nContent-Length: 5\r\n\r\nwhole", trace(second));
     assert_eq!(second, expected);
+}
+
+#[test]
+fn upload_over_http_2_may_take_longer_than_the_head_of_the_answer() {
+    let (program, origin) = gateway(", timeouts: { head: 300ms }");
+    let mut client = Http2::open(program.listener("web"));
+    let post = block(&[(":method", "POST"), (":scheme", "http"), (":authority", "h"), (":path", "/")]);
+    let late = block(&[(":method", "GET"), (":scheme", "http"), (":authority", "h"), (":path", "/late")]);
+    client.send(&[frame(1, 4, 1, &post), frame(0, 0, 1, b"a")].concat());
+    let mut endpoint = accept(&origin);
+    let stream = endpoint.request();
+    // Another request is the clock: it ends when the time for a head is over.
+    client.send(&frame(1, 5, 3, &late));
+    assert_eq!(client.answer(3).0, 504);
+    client.send(&frame(0, 1, 1, b"b"));
+    endpoint.until("the end", |f| f.stream == stream && f.kind == 0 && f.flags & 1 == 1);
+    endpoint.send(&says(stream, "all"));
+    assert_eq!(client.answer(1), (200, b"all".to_vec()));
 }
