@@ -107,7 +107,7 @@ macro_rules! fields {
     (@ $old:expr, $new:expr) => { Vec::new() };
 }
 
-fields!(Listener: name, bind, protocol, proxy_protocol, tls, limits.*, timeouts.*, http2.*, forwarded.*, absolute_form, default_status, upstream, sni, access.*, udp.*);
+fields!(Listener: name, bind, protocol, proxy_protocol, tls, limits.*, timeouts.*, http2.*, http3, forwarded.*, absolute_form, default_status, upstream, sni, access.*, udp.*);
 fields!(Limits: request_line, head, fields, body, connections, requests_per_connection, sessions);
 fields!(ListenerHttp2: cleartext, max_concurrent_streams, initial_window, connection_window, max_frame_size, max_header_list, send_buffer);
 fields!(Udp: responses);

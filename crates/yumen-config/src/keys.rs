@@ -4,10 +4,12 @@
 mod middleware;
 mod process;
 mod proxy;
+mod udp;
 
 pub(crate) use middleware::*;
 pub(crate) use process::{ACCESS_LOG, ADMIN, LOG, ROOT, ROTATE, RUNTIME};
 pub(crate) use proxy::*;
+pub(crate) use udp::*;
 
 /// A section: a map with known keys.
 pub(crate) struct Table {

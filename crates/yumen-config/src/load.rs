@@ -257,6 +257,8 @@ mod tests {
                 (_, "tls" | "proxy_protocol") if table.name == "listener" => None,
                 // Of another protocol; see below.
                 (_, "udp" | "sessions") => None,
+                // Only with TLS.
+                (_, "http3") => None,
                 (Kind::Map(Kind::Section(inner)), name) => {
                     let one = if name == "upstreams" { "u" } else { "one" };
                     Some(format!("{{{one}: {}}}", written(inner)))

@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use crate::config::{
     AbsoluteForm, Accept, Access, AccessLog, Admin, AdminListen, Certificate, CertificateMatch, ClientAuth,
     ClientPolicy, Config, Cors, Dns, Endpoint, FieldEdits, FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health,
-    HealthCheck, Limits, Listener, ListenerHttp2, ListenerTimeouts, Log, LogFormat, LogOutput, Matcher, Middleware,
-    MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, Retry, Rewrite, Rotate, Route, RouteTimeouts, Runtime,
-    Secret, Text, Tls, TlsVersion, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
+    HealthCheck, Limits, Listener, ListenerHttp2, ListenerHttp3, ListenerTimeouts, Log, LogFormat, LogOutput, Matcher,
+    Middleware, MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, QuicRetry, Retry, Rewrite, Rotate, Route,
+    RouteTimeouts, Runtime, Secret, Text, Tls, TlsVersion, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
 };
 
 /// What stands in the place of a secret.
@@ -97,6 +97,7 @@ fn listener(listener: &Listener) -> Value {
         limits,
         timeouts,
         http2,
+        http3,
         forwarded,
         absolute_form,
         default_status,
@@ -122,6 +123,7 @@ fn listener(listener: &Listener) -> Value {
         ("limits", limits_section(limits, *protocol)),
         ("timeouts", listener_timeouts(timeouts, *protocol)),
         ("http2", http(listener_http2(http2, tls.is_some()))),
+        ("http3", option(http3.as_ref(), listener_http3)),
         ("forwarded", http(forwarded_section(forwarded))),
         ("absolute_form", http(json!(absolute_form))),
         ("default_status", http(json!(default_status))),
@@ -202,6 +204,21 @@ fn listener_timeouts(timeouts: &ListenerTimeouts, protocol: Protocol) -> Value {
         ("body_idle", http(time(*body_idle))),
         ("write_idle", stream(time(*write_idle))),
         ("min_body_rate", http(or_off(rate, |n| json!(format!("{n}B/s"))))),
+    ])
+}
+
+fn listener_http3(http3: &ListenerHttp3) -> Value {
+    let ListenerHttp3 { max_concurrent_streams, initial_window, connection_window, alt_svc, retry } = http3;
+    let retry = match retry {
+        QuicRetry::Auto => "auto",
+        QuicRetry::Always => "always",
+    };
+    object([
+        ("max_concurrent_streams", json!(max_concurrent_streams)),
+        ("initial_window", json!(initial_window)),
+        ("connection_window", json!(connection_window)),
+        ("alt_svc", or_off(*alt_svc, time)),
+        ("retry", json!(retry)),
     ])
 }
 

@@ -11,6 +11,7 @@
 //! never above.
 
 pub mod copy;
+pub mod quic;
 pub mod tls;
 pub mod transport;
 pub mod udp;

@@ -68,9 +68,24 @@ impl UdpSet {
             if let Some(bound) = socket.local_addr().map_err(fail)?.as_socket() {
                 addr = bound;
             }
-            sockets.push(BoundUdp { inner: socket.into() });
+            sockets.push(BoundUdp { inner: socket.into(), steer: Steer::default() });
         }
         Ok(Self { sockets, addr })
+    }
+
+    /// Lets QUIC packets go to the socket whose number stands in their connection id, where there are several sockets and
+    /// the system can do it. Without, they go by the client's address.
+    #[must_use]
+    pub fn steered(mut self) -> Self {
+        let count = self.sockets.len();
+        let Some(first) = self.sockets.first().filter(|_| count > 1 && count <= 256) else { return self };
+        if let Err(error) = os::steer_quic(&SockRef::from(&first.inner), count) {
+            tracing::warn!(addr = %self.addr, %error, "clients of HTTP/3 whose address changes lose their connection");
+        }
+        for (index, socket) in self.sockets.iter_mut().enumerate() {
+            socket.steer = Steer { index, count };
+        }
+        self
     }
 
     /// The sockets of an address that the process before this one handed over, if there are any: one for each of its
@@ -85,7 +100,8 @@ impl UdpSet {
         let sockets = inherited.take_datagrams(options.addr, name);
         let addr = sockets.first()?.local_addr().ok()?.as_socket()?;
         let missing = workers.saturating_sub(sockets.len());
-        let mut sockets: Vec<_> = sockets.into_iter().map(|s| BoundUdp { inner: s.into() }).collect();
+        let mut sockets: Vec<_> =
+            sockets.into_iter().map(|s| BoundUdp { inner: s.into(), steer: Steer::default() }).collect();
         if options.reuse_port && os::SHARES_PORT && missing > 0 {
             match Self::open_beside(&ListenOptions { addr, ..options.clone() }, missing) {
                 Ok(more) => sockets.extend(more.sockets),
@@ -124,6 +140,29 @@ fn bind(options: &ListenOptions, addr: SocketAddr, share: bool) -> io::Result<So
 #[derive(Debug)]
 pub struct BoundUdp {
     inner: std::net::UdpSocket,
+    steer: Steer,
+}
+
+/// Which of how many sockets of one port this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steer {
+    index: usize,
+    count: usize,
+}
+
+impl Default for Steer {
+    fn default() -> Self {
+        Self { index: 0, count: 1 }
+    }
+}
+
+impl Steer {
+    /// The byte, changed so that it leaves our number when divided by the number of sockets.
+    pub(crate) fn mark(self, byte: u8) -> u8 {
+        let whole = 256 / self.count.clamp(1, 256);
+        let marked = usize::from(byte) % whole * self.count + self.index;
+        u8::try_from(marked).unwrap_or(byte)
+    }
 }
 
 impl BoundUdp {
@@ -132,7 +171,17 @@ impl BoundUdp {
     /// # Errors
     /// Out of descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { inner: self.inner.try_clone()? })
+        Ok(Self { inner: self.inner.try_clone()?, steer: self.steer })
+    }
+
+    /// Which of the sockets of its port it is.
+    pub(crate) fn steer(&self) -> Steer {
+        self.steer
+    }
+
+    /// The socket itself, for a library that brings its own way to use it.
+    pub(crate) fn into_std(self) -> std::net::UdpSocket {
+        self.inner
     }
 
     /// The socket itself, for another process.
@@ -235,7 +284,7 @@ impl UdpListener {
     /// Out of descriptors.
     pub fn to_bound(&self) -> io::Result<BoundUdp> {
         let socket = SockRef::from(&self.io).try_clone()?;
-        Ok(BoundUdp { inner: socket.into() })
+        Ok(BoundUdp { inner: socket.into(), steer: Steer::default() })
     }
 
     /// Waits for datagrams and takes as many as there are room for. Errors that are of something sent before (a client's

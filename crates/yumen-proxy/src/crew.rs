@@ -112,13 +112,14 @@ pub(crate) async fn settle(orders: &mpsc::UnboundedSender<Order>) {
 pub(crate) enum Set {
     Tcp(ListenSet),
     Udp(UdpSet),
+    Quic(UdpSet),
 }
 
 impl Set {
     pub(crate) fn local_addr(&self) -> SocketAddr {
         match self {
             Self::Tcp(set) => set.local_addr(),
-            Self::Udp(set) => set.local_addr(),
+            Self::Udp(set) | Self::Quic(set) => set.local_addr(),
         }
     }
 
@@ -126,6 +127,7 @@ impl Set {
         match self {
             Self::Tcp(set) => set.into_listeners().into_iter().map(Bound::Tcp).collect(),
             Self::Udp(set) => set.into_sockets().into_iter().map(Bound::Udp).collect(),
+            Self::Quic(set) => set.into_sockets().into_iter().map(Bound::Quic).collect(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod crew;
 mod worker;
 mod plan;
 mod conn;
+mod quic;
 mod http;
 mod l4;
 mod udp;

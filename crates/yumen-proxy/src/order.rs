@@ -18,6 +18,7 @@ use crate::view::Key;
 pub(crate) enum Bound {
     Tcp(BoundListener),
     Udp(BoundUdp),
+    Quic(BoundUdp),
 }
 
 impl Bound {
@@ -25,7 +26,7 @@ impl Bound {
     pub(crate) fn into_parcel(self, key: &Key) -> Parcel {
         let socket = match self {
             Self::Tcp(bound) => bound.into_socket(),
-            Self::Udp(bound) => bound.into_socket(),
+            Self::Udp(bound) | Self::Quic(bound) => bound.into_socket(),
         };
         Inherited::parcel(key.addr, key.name.as_deref(), socket)
     }

@@ -63,6 +63,7 @@ impl std::fmt::Display for OpenAddress {
         match self.carrier {
             Carrier::Tcp => write!(f, "{}", self.local),
             Carrier::Udp => write!(f, "{}/udp", self.local),
+            Carrier::Quic => write!(f, "{}/quic", self.local),
         }
     }
 }
@@ -341,6 +342,8 @@ impl Proxy {
                         None => ListenSet::open_beside(&options, new.len())?,
                     }),
                     Carrier::Udp => Set::Udp(UdpSet::open_beside(&options, new.len())?),
+                    // Connection ids speak of the number of sockets there was.
+                    Carrier::Quic => continue,
                 };
                 sets.push((key.clone(), set));
             }

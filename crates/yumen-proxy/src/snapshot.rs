@@ -13,10 +13,11 @@ use yumen_config::config::{self, Config, HostPattern};
 use yumen_core::Met;
 use yumen_http1::Limits;
 use yumen_net::dial::Resolver;
+use yumen_net::quic::{QuicOptions, QuicServer};
 use yumen_net::rt;
 use yumen_net::tls::{
     Certificate, CertificateFiles, CertificateSet, ClientAuth, ClientPolicy, ClientTls, ClientTlsOptions, Roots,
-    ServerTls, ServerTlsOptions, TlsVersion, Trusts,
+    ServerTls, ServerTlsOptions, TlsError, TlsVersion, Trusts,
 };
 use yumen_telemetry::{ListenerMetrics, Registry};
 
@@ -102,6 +103,7 @@ pub(crate) struct Listener {
     pub(crate) limits: Limits,
     pub(crate) table: Table,
     pub(crate) tls: Option<Arc<ServerTls>>,
+    pub(crate) quic: Option<Arc<QuicServer>>,
     pub(crate) metrics: Arc<ListenerMetrics>,
     /// What its connections know of it.
     pub(crate) door: Arc<Door>,
@@ -158,10 +160,12 @@ impl Snapshot {
             let limits = &section.limits;
             let metrics = ports.registry.listener(name.as_str());
             metrics.is_udp.set(u64::from(section.protocol == config::Protocol::Udp));
+            let quic = build_quic(section, tls.as_ref(), previous)?;
             let listener = Listener {
                 limits: Limits { request_line: limits.request_line, head: limits.head, fields: limits.fields },
                 table: Table::build(&routes, name)?,
                 tls,
+                quic,
                 door: Arc::new(Door { name: name.arc(), metrics: Arc::clone(&metrics) }),
                 metrics,
                 upstream: section.upstream.as_ref().and_then(find),
@@ -220,6 +224,8 @@ pub enum Carrier {
     Tcp,
     /// Datagrams, by sessions.
     Udp,
+    /// QUIC, by UDP.
+    Quic,
 }
 
 impl Carrier {
@@ -227,6 +233,7 @@ impl Carrier {
     pub fn of(listener: &config::Listener) -> &'static [Self] {
         match listener.protocol {
             config::Protocol::Udp => &[Self::Udp],
+            config::Protocol::Http if listener.http3.is_some() => &[Self::Tcp, Self::Quic],
             config::Protocol::Http | config::Protocol::Tcp | config::Protocol::TlsPassthrough => &[Self::Tcp],
         }
     }
@@ -349,6 +356,30 @@ pub fn client_auth(section: &config::ClientAuth) -> ClientAuth {
     let host =
         |(host, p): &(HostPattern, Option<config::ClientPolicy>)| (host.to_string().into(), p.as_ref().map(policy));
     ClientAuth { default: section.default.as_ref().map(policy), hosts: section.hosts.iter().map(host).collect() }
+}
+
+/// QUIC: what there was before while nothing about it changed, so that the sessions of clients go on.
+fn build_quic(
+    section: &config::Listener,
+    tls: Option<&Arc<ServerTls>>,
+    previous: &Snapshot,
+) -> Result<Option<Arc<QuicServer>>, BuildError> {
+    let (Some(http3), Some(tls)) = (&section.http3, tls) else { return Ok(None) };
+    let before = previous.listeners.get(section.name.as_str()).filter(|before| {
+        let same_tls = before.tls.as_ref().is_some_and(|old| Arc::ptr_eq(old, tls));
+        same_tls && before.config.http3 == section.http3 && before.config.timeouts.idle == section.timeouts.idle
+    });
+    if let Some(same) = before.and_then(|before| before.quic.clone()) {
+        return Ok(Some(same));
+    }
+    let options = QuicOptions {
+        streams: http3.max_concurrent_streams,
+        stream_window: http3.initial_window,
+        connection_window: http3.connection_window,
+        idle: section.timeouts.idle,
+    };
+    let failed = |e: TlsError| BuildError::Listener { listener: section.name.to_string(), problem: e.to_string() };
+    QuicServer::build(tls, &options).map(|server| Some(Arc::new(server))).map_err(failed)
 }
 
 fn build_tls(

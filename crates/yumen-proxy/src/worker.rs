@@ -13,7 +13,7 @@ use yumen_net::rt;
 
 use crate::order::{Ask, Bound, Order, Peers};
 use crate::view::{Key, Shared, Worker};
-use crate::{conn, udp};
+use crate::{conn, quic, udp};
 
 /// How often a worker hands its log lines over and looks after its pools.
 const TICK: Duration = Duration::from_millis(200);
@@ -41,6 +41,9 @@ pub(crate) async fn run(index: usize, shared: Arc<Shared>, mut orders: mpsc::Unb
                     Bound::Udp(socket) => {
                         let port = ports.open(&worker, &key, drain);
                         drop(rt::spawn_local(port.receive(socket, hand_to, asked)));
+                    }
+                    Bound::Quic(socket) => {
+                        drop(rt::spawn_local(quic::accept(Rc::clone(&worker), key, socket, drain, asked)));
                     }
                 }
             }

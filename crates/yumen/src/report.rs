@@ -25,7 +25,7 @@ pub(crate) fn status(proxy: &Proxy) -> Value {
         json!({
             "name": section.map(|l| l.name.as_str()),
             "addr": open.local.to_string(),
-            "protocol": section.map(|l| l.protocol.as_str()),
+            "protocol": section.map(|l| if open.carrier == Carrier::Quic { "http3" } else { l.protocol.as_str() }),
             "tls": section.is_some_and(|l| l.tls.is_some()),
             "connections": open.connections,
         })

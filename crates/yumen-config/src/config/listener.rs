@@ -27,6 +27,8 @@ pub struct Listener {
     pub timeouts: ListenerTimeouts,
     /// HTTP/2.
     pub http2: ListenerHttp2,
+    /// HTTP/3, over UDP on the same addresses; `None`: not spoken. Only with `tls`, and without certificates of clients.
+    pub http3: Option<ListenerHttp3>,
     /// Forwarding fields: which are believed and which are sent on.
     pub forwarded: Forwarded,
     /// What is done with a request target in absolute form (RFC 9112 section 3.2.2).
@@ -220,6 +222,44 @@ impl Default for ListenerHttp2 {
             send_buffer: 64 << 10,
         }
     }
+}
+
+/// HTTP/3 of a listener. What a client may send is bounded by [`Limits`] too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerHttp3 {
+    /// Requests at a time on one connection; default 100.
+    pub max_concurrent_streams: u32,
+    /// Bytes of a request body that may be under way; default 256 KiB.
+    pub initial_window: u32,
+    /// Bytes of request bodies that may be under way on one connection; default 1 MiB.
+    pub connection_window: u32,
+    /// How long clients of the other versions may remember that HTTP/3 is spoken here (RFC 7838 section 3.1); `None`: they
+    /// are not told; default 1 day.
+    pub alt_svc: Option<Duration>,
+    /// When a client has to prove its address before anything is done for it; default when many have not.
+    pub retry: QuicRetry,
+}
+
+impl Default for ListenerHttp3 {
+    fn default() -> Self {
+        Self {
+            max_concurrent_streams: 100,
+            initial_window: 256 << 10,
+            connection_window: 1 << 20,
+            alt_svc: Some(Duration::from_secs(86_400)),
+            retry: QuicRetry::default(),
+        }
+    }
+}
+
+/// When a client of QUIC has to prove its address first (RFC 9000 section 8.1.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QuicRetry {
+    /// While many handshakes are under way.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
 }
 
 /// How long a client may take.

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 pub use client::{CertificateMatch, ClientAuth, ClientPolicy};
 pub use listener::{
-    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerHttp2, ListenerTimeouts,
-    Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion, Udp,
+    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerHttp2, ListenerHttp3,
+    ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, QuicRetry, Tls, TlsVersion, Udp,
 };
 pub use middleware::{Accept, Cors, FieldEdits, Middleware, MiddlewareKind, Rewrite};
 pub use names::{ListenerName, MiddlewareName, RouteName, UpstreamName};

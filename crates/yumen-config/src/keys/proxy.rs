@@ -1,6 +1,7 @@
 //! Listeners, routes and upstreams.
 
 use super::middleware::MIDDLEWARE;
+use super::udp::{LISTENER_HTTP3, UDP};
 use super::{Key, Kind, Table, key};
 
 const NAME: Kind = Kind::Text;
@@ -21,6 +22,12 @@ pub(crate) static LISTENER: Table = Table {
         key("limits", Kind::Section(&LIMITS), "", "What a client may send."),
         key("timeouts", Kind::Section(&LISTENER_TIMEOUTS), "", "How long a client may take."),
         key("http2", Kind::Section(&LISTENER_HTTP2), "", "HTTP/2 with clients; with TLS it is chosen by `tls.alpn`."),
+        key(
+            "http3",
+            Kind::Either(&[Kind::Bool, Kind::Section(&LISTENER_HTTP3)]),
+            "false",
+            "HTTP/3 with clients, by UDP on the same addresses; needs `tls`.",
+        ),
         key("forwarded", Kind::Section(&FORWARDED), "", "Forwarding fields."),
         key(
             "absolute_form",
@@ -47,18 +54,6 @@ pub(crate) static PROXY_PROTOCOL: Table = Table {
 };
 
 pub(crate) static PROXY_VERSIONS: &[&str] = &["v1", "v2"];
-
-pub(crate) static UDP: Table = Table {
-    name: "listener udp",
-    doc: "How sessions of datagrams end. A session is what one client sends to one address: it keeps its endpoint.",
-    keys: &[key(
-        "responses",
-        Kind::OrOff(&Kind::Number),
-        "off",
-        "Answers to each datagram, after which the session is over; an endpoint that owes one for longer than its \
-         `timeouts.head` has failed. `0`: there are none. `off`: unknown, a session ends by `timeouts.idle` only.",
-    )],
-};
 
 pub(crate) static TLS: Table = Table {
     name: "listener tls",

@@ -19,9 +19,11 @@ pub(super) fn addresses(ctx: &Ctx<'_>, listeners: &[(Listener, Place)]) {
     for (listener, place) in listeners {
         for address in &listener.bind {
             // Port 0 is a new port each time.
-            let is_udp = |l: &Listener| l.protocol == Protocol::Udp;
+            // By UDP, and by TCP.
+            let ways = |l: &Listener| (l.protocol == Protocol::Udp || l.http3.is_some(), l.protocol != Protocol::Udp);
+            let meet = |(a, b): (bool, bool), (c, d): (bool, bool)| (a && c) || (b && d);
             let other = taken.iter().find(|(other, by, _)| {
-                address.port() != 0 && is_udp(by) == is_udp(listener) && overlap(*other, *address)
+                address.port() != 0 && meet(ways(by), ways(listener)) && overlap(*other, *address)
             });
             if let Some((_, other, first)) = other {
                 let message = if other.name == listener.name {

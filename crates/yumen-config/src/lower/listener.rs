@@ -7,7 +7,8 @@ use super::section::Section;
 use super::{client, names, value};
 use crate::config::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, HostPattern, Limits, Listener, ListenerHttp2,
-    ListenerName, ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, Tls, TlsVersion, Udp, UpstreamName,
+    ListenerHttp3, ListenerName, ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, QuicRetry, Tls, TlsVersion,
+    Udp, UpstreamName,
 };
 use crate::keys;
 use crate::yaml::{Name, Node, Value};
@@ -42,6 +43,7 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
     let absolute = |ctx: &Ctx<'_>, node: &Node| {
         value::one_of(ctx, node, &[("allow", AbsoluteForm::SameHost), ("refuse", AbsoluteForm::Refuse)])
     };
+    let http3 = http3(section, tls.as_ref());
     Some(Listener {
         name: ListenerName::from(name),
         protocol,
@@ -50,6 +52,7 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
         limits: section.sub("limits", &keys::LIMITS).map(|s| limits(&s)).unwrap_or_default(),
         timeouts: timeouts(section, protocol),
         http2: http2(section),
+        http3,
         forwarded: section.sub("forwarded", &keys::FORWARDED).map(|s| forwarded(&s)).unwrap_or_default(),
         absolute_form: section.read("absolute_form", absolute).unwrap_or_default(),
         default_status: section.read("default_status", value::status).unwrap_or(404),
@@ -103,9 +106,11 @@ pub(super) fn proxy_version(ctx: &Ctx<'_>, node: &Node) -> Option<ProxyVersion> 
 fn protocol_fits(section: &Section<'_>, protocol: Protocol) {
     let refused: &[&str] = match protocol {
         Protocol::Http => &["upstream", "sni", "udp"],
-        Protocol::Tcp => &["sni", "forwarded", "http2", "absolute_form", "default_status", "udp"],
-        Protocol::TlsPassthrough => &["tls", "forwarded", "http2", "absolute_form", "default_status", "udp"],
-        Protocol::Udp => &["proxy_protocol", "tls", "sni", "forwarded", "http2", "absolute_form", "default_status"],
+        Protocol::Tcp => &["sni", "forwarded", "http2", "http3", "absolute_form", "default_status", "udp"],
+        Protocol::TlsPassthrough => &["tls", "forwarded", "http2", "http3", "absolute_form", "default_status", "udp"],
+        Protocol::Udp => {
+            &["proxy_protocol", "tls", "sni", "forwarded", "http2", "http3", "absolute_form", "default_status"]
+        }
     };
     for name in section.names().filter(|name| refused.contains(&&*name.text)) {
         let help = match &*name.text {
@@ -264,6 +269,45 @@ fn http2(section: &Section<'_>) -> ListenerHttp2 {
         max_frame_size: section.read("max_frame_size", frame).unwrap_or(default.max_frame_size),
         max_header_list: section.read("max_header_list", value::buffer),
         send_buffer: section.read("send_buffer", value::buffer).unwrap_or(default.send_buffer),
+    }
+}
+
+fn http3(section: &Section<'_>, tls: Option<&Tls>) -> Option<ListenerHttp3> {
+    let (name, node) = section.entry("http3")?;
+    let http3 = match &node.value {
+        Value::Map(_) => http3_section(&Section::open(section.ctx, node, &keys::LISTENER_HTTP3)?),
+        _ => value::boolean(section.ctx, node).filter(|on| *on).map(|_| ListenerHttp3::default())?,
+    };
+    if section.get("tls").is_none() && !section.was_meant("tls") {
+        let help = "add `tls: {certificates: …}`; QUIC is always encrypted".to_owned();
+        section.ctx.error_help(name.place, "missing_key", "`http3` needs `tls`", help);
+    }
+    if tls.is_some_and(|tls| tls.clients.is_some()) {
+        let help = "ask for certificates on a listener without `http3`".to_owned();
+        let message = "certificates of clients are not asked for over HTTP/3, so whoever uses it would come in without";
+        section.ctx.error_help(name.place, "conflict", message, help);
+    }
+    if let Some((proxy, _)) = section.entry("proxy_protocol") {
+        let help = "remove `http3`: a proxy in front that passes QUIC on cannot name the client".to_owned();
+        section.ctx.error_help(proxy.place, "conflict", "`proxy_protocol` is not spoken over QUIC", help);
+    }
+    Some(http3)
+}
+
+fn http3_section(section: &Section<'_>) -> ListenerHttp3 {
+    let default = ListenerHttp3::default();
+    let window = |ctx: &Ctx<'_>, node: &Node| within(ctx, node, ListenerHttp2::WINDOWS);
+    let retry = |ctx: &Ctx<'_>, node: &Node| {
+        value::one_of(ctx, node, &[("auto", QuicRetry::Auto), ("always", QuicRetry::Always)])
+    };
+    ListenerHttp3 {
+        max_concurrent_streams: section
+            .read("max_concurrent_streams", value::count)
+            .unwrap_or(default.max_concurrent_streams),
+        initial_window: section.read("initial_window", window).unwrap_or(default.initial_window),
+        connection_window: section.read("connection_window", window).unwrap_or(default.connection_window),
+        alt_svc: section.limit("alt_svc", default.alt_svc, value::duration),
+        retry: section.read("retry", retry).unwrap_or_default(),
     }
 }
 

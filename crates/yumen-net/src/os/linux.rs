@@ -41,6 +41,39 @@ pub(crate) fn claim_datagram_port(socket: &Socket, share: bool) -> io::Result<()
     if share { socket.set_reuse_port(true) } else { Ok(()) }
 }
 
+/// Gives QUIC packets to the socket, of those that share the port, whose number the first byte of the destination connection
+/// id leaves when divided by `count`. The id begins behind the flags, or behind flags, version and length in a long header
+/// (RFC 9000 section 17). A packet too short to have one goes to the first socket.
+pub(crate) fn steer_quic(socket: &Socket, count: usize) -> io::Result<()> {
+    const fn step(code: u32, jump: (u8, u8), k: u32) -> libc::sock_filter {
+        libc::sock_filter { code: code as u16, jt: jump.0, jf: jump.1, k }
+    }
+    let count = u32::try_from(count).map_err(|_| io::ErrorKind::InvalidInput)?;
+    const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
+    let mut program = [
+        step(LOAD_BYTE, (0, 0), 0),
+        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, (0, 2), 0x80),
+        step(LOAD_BYTE, (0, 0), 6),
+        step(libc::BPF_JMP | libc::BPF_JA, (0, 0), 1),
+        step(LOAD_BYTE, (0, 0), 1),
+        step(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, (0, 0), count),
+        step(libc::BPF_RET | libc::BPF_A, (0, 0), 0),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the option takes a sock_fprog, whose address and size are passed; the steps it points to live until after the
+    // call, which copies them; the descriptor is borrowed and open.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Lets datagrams be fragmented again that are larger than the way takes, which the library forbids for QUIC.
 pub(crate) fn prepare_datagrams(socket: &Socket, is_ipv6: bool) -> io::Result<()> {
     set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_WANT)?;

@@ -52,6 +52,7 @@ pub use windows::{LocalListener, LocalStream};
 
 pub(crate) use system::{
     PORT_PATIENCE, Pipe, claim_datagram_port, claim_port, delay_source_port, prepare_datagrams, splice_in, splice_out,
+    steer_quic,
 };
 
 /// A socket on its way to another process, with the label by which that one knows it. A label has no `;` and no `=`.

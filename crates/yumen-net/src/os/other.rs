@@ -31,6 +31,10 @@ pub(crate) fn claim_datagram_port(_socket: &Socket, _share: bool) -> io::Result<
     Ok(())
 }
 
+pub(crate) fn steer_quic(_socket: &Socket, _count: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(crate) fn prepare_datagrams(_socket: &Socket, _is_ipv6: bool) -> io::Result<()> {
     Ok(())
 }

@@ -42,6 +42,11 @@ pub(super) fn is_of_datagram(e: &io::Error) -> bool {
     e.raw_os_error() == Some(WSAENETRESET)
 }
 
+/// Ports are not shared here.
+pub(crate) fn steer_quic(_socket: &Socket, _count: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 fn set_option(socket: SOCKET, level: i32, name: i32) -> io::Result<()> {
     let off: u32 = 0;
     // SAFETY: each of these options takes a DWORD, whose address and size are passed; the socket is borrowed and open.

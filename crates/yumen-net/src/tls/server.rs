@@ -96,6 +96,11 @@ impl ServerTls {
         self.numbers.find(host)
     }
 
+    /// How clients are spoken to of whom no certificate is asked.
+    pub(crate) fn plain_config(&self) -> Option<ServerConfig> {
+        self.configs.load().get(&0).map(|config| ServerConfig::clone(&config.config))
+    }
+
     /// Whether any client is asked for a certificate.
     pub fn asks_clients(&self) -> bool {
         self.options.clients != ClientAuth::default()

@@ -78,7 +78,7 @@ pub(crate) async fn answer(
         // Names of ours are text.
         response.fields.add(std::str::from_utf8(name).unwrap_or_default(), value);
     }
-    Some(response)
+    Some(headers::advertise(response, exchange, listener))
 }
 
 fn is_client_lost(error: &Error) -> bool {

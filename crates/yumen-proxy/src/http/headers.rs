@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use yumen_config::config::{Forwarded, ForwardedEmit};
-use yumen_core::{ClientCertificate, Exchange, Fields, Request, Version, write_address};
+use yumen_core::{ClientCertificate, Exchange, Fields, Request, Response, Version, write_address};
 use yumen_http1::tokens;
+
+use crate::snapshot::Listener;
 
 /// Whether a peer is a proxy whose word about the client counts.
 pub(crate) fn is_trusted(peer: IpAddr, policy: &Forwarded) -> bool {
@@ -28,6 +30,17 @@ pub(crate) fn client_address(fields: &Fields, peer: IpAddr, policy: &Forwarded) 
         }
     }
     client
+}
+
+/// The response, with word that HTTP/3 is spoken on the same port (RFC 7838 section 3), where it is and the client came in
+/// another way.
+pub(crate) fn advertise(mut response: Response, exchange: &Exchange, listener: &Listener) -> Response {
+    let age = listener.config.http3.as_ref().and_then(|http3| http3.alt_svc);
+    if let Some(age) = age.filter(|_| exchange.version < Version::Http3) {
+        let value = format!("h3=\":{}\"; ma={}", exchange.conn.local.port(), age.as_secs());
+        response.fields.set("Alt-Svc", value.as_bytes());
+    }
+    response
 }
 
 /// The protocols a client offers to change to, without HTTP/2: RFC 9113 section 3.1 took the upgrade to h2c away, and

@@ -19,6 +19,7 @@
 pub(crate) mod exchange;
 mod h1;
 mod h2;
+pub(crate) mod h3;
 mod head;
 mod intake;
 mod respond;

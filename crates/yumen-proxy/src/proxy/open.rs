@@ -25,6 +25,10 @@ impl Proxy {
         let (mut opened, mut blocked, mut in_way) = (Vec::new(), Vec::new(), Vec::new());
         for key in &plan.open {
             let before: Vec<Key> = self.in_the_way(key, &plan.close);
+            if key.carrier == Carrier::Quic && key.addr.port() == 0 {
+                opened.push((key.clone(), self.listen_like(key, &opened)?));
+                continue;
+            }
             let first = if before.is_empty() { listen::patiently(|| self.listen(key)).await } else { self.listen(key) };
             match first {
                 Ok(set) => opened.push((key.clone(), set)),
@@ -53,6 +57,20 @@ impl Proxy {
             tracing::info!(addr = %socket.local, "closed before its port was opened anew: this system lets nobody share it");
         }
         Ok((opened, closed))
+    }
+
+    /// Opens QUIC on the port that the system chose for TCP, so that clients find it, unless somebody else has it.
+    fn listen_like(&self, key: &Key, opened: &[(Key, Set)]) -> Result<Set, ListenError> {
+        let tcp = Key { carrier: Carrier::Tcp, ..key.clone() };
+        let just_now = opened.iter().find(|(open, _)| *open == tcp).map(|(_, set)| set.local_addr());
+        let chosen = just_now.or_else(|| lock(&self.sockets).get(&tcp).map(|socket| socket.local));
+        let options = self.options(key.addr);
+        let set = match UdpSet::inherit(&self.inherited, &options, key.name.as_deref(), self.workers()) {
+            Some(set) => set,
+            None => UdpSet::open(&self.options(chosen.unwrap_or(key.addr)), self.workers())
+                .or_else(|_| UdpSet::open(&options, self.workers())),
+        };
+        Ok(Set::Quic(set?.steered()))
     }
 
     /// Which addresses that are to be closed may keep another one from being opened.
@@ -129,6 +147,12 @@ impl Proxy {
                 None => UdpSet::open(&options, workers),
             }
             .map(Set::Udp),
+            Carrier::Quic => match UdpSet::inherit(&self.inherited, &options, name, workers) {
+                Some(set) => set,
+                None if beside => UdpSet::open_beside(&options, workers),
+                None => UdpSet::open(&options, workers),
+            }
+            .map(|set| Set::Quic(set.steered())),
         }
     }
 

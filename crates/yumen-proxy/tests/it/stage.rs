@@ -144,6 +144,7 @@ pub(crate) fn listener(protocol: config::Protocol) -> config::Listener {
         upstream: (protocol != config::Protocol::Http).then(|| "up".into()),
         sni: Vec::new(),
         access: config::Access::default(),
+        http3: None,
         udp: config::Udp::default(),
     }
 }

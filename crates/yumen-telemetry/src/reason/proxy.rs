@@ -157,6 +157,10 @@ super::declare! {
         "the endpoint's name could not be resolved",
         "a wrong name, or a DNS server that does not answer",
         "resolve the name on this host, and check the name in the configuration";
+    H3_MESSAGE_ERROR = "h3_message_error" Client Receive 400
+        "a request of HTTP/3 broke a rule of the protocol, or its content is not as long as its Content-Length says",
+        "a defect of the client, or somebody probing for smuggling",
+        "correct the client; the detail says what was wrong (RFC 9114 section 4.1.2)";
     ENDPOINT_WITHDRAWN = "endpoint_withdrawn" Upstream Receive 0
         "the endpoint of a session of datagrams was taken out of use",
         "it failed its health checks, its name has another address, or a reload removed it or gave the listener another upstream",

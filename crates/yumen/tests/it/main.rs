@@ -27,6 +27,7 @@ mod peers;
 mod reload;
 mod explain;
 mod held;
+mod http3;
 mod last_good;
 mod process;
 mod proxy_protocol;

@@ -1,0 +1,178 @@
+//! Clients that come by QUIC: may they come in, do they have to prove their address, the handshake, and then HTTP/3.
+//!
+//! Each worker has an endpoint of its own for each address. A listener that is closed takes nobody in any more; its
+//! connections are told to go, and the socket stays for them.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use yumen_config::config::QuicRetry;
+use yumen_core::{Conn, Error, Finished, Side, Stage};
+use yumen_net::drain::{Drain, DrainWatch};
+use yumen_net::quic::{Incoming, QuicEndpoint, QuicServer};
+use yumen_net::rt;
+use yumen_net::udp::BoundUdp;
+use yumen_telemetry::{StreamRecord, reasons};
+
+use crate::order::{Ask, Bound};
+use crate::snapshot::{Door, Listener};
+use crate::view::{Key, Worker, next_id};
+use crate::{http, middleware};
+
+/// Handshakes under way on one worker and address, beyond which clients have to prove their address first.
+const UNPROVEN: u32 = 64;
+
+/// Takes clients in until the end is asked for.
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    key: Key,
+    socket: BoundUdp,
+    drain: Drain,
+    mut asked: mpsc::UnboundedReceiver<Ask>,
+) {
+    let endpoint = match QuicEndpoint::start(socket) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return tracing::error!(addr = %key.addr, %error, "the socket could not be used"),
+    };
+    let local = endpoint.local_addr().unwrap_or(key.addr);
+    let mut desk = Desk { worker, key, local, drain, shaking: Rc::default(), serving: None };
+    let mut is_shared = false;
+    desk.follow(&endpoint);
+    loop {
+        tokio::select! {
+            biased;
+            ask = asked.recv() => match ask {
+                Some(Ask::Share(to)) => {
+                    is_shared = true;
+                    drop(to.send((desk.key.clone(), endpoint.to_bound().map(Bound::Quic))));
+                }
+                // An endpoint cannot change its worker: it stays until its connections have ended.
+                Some(Ask::GiveBack(_) | Ask::Close { .. }) | None => break,
+            },
+            incoming = endpoint.accept() => match incoming {
+                Some(incoming) => desk.take(&endpoint, incoming),
+                None => return,
+            },
+        }
+    }
+    if is_shared {
+        // What comes now is for the process that took over; clients connect to it anew.
+        endpoint.close();
+    } else {
+        endpoint.refuse_all();
+    }
+}
+
+/// Where clients come in.
+struct Desk {
+    worker: Rc<Worker>,
+    key: Key,
+    local: SocketAddr,
+    drain: Drain,
+    shaking: Rc<Cell<u32>>,
+    /// What the endpoint has been told to serve with.
+    serving: Option<Arc<QuicServer>>,
+}
+
+impl Desk {
+    /// The listener of this moment. The endpoint follows it.
+    fn follow(&mut self, endpoint: &QuicEndpoint) -> Option<(Arc<Listener>, Arc<QuicServer>)> {
+        let view = self.worker.view();
+        let listener = view.snapshot.listener(&view.listener_at(&self.key)?)?;
+        let server = Arc::clone(listener.quic.as_ref()?);
+        if self.serving.as_ref().is_none_or(|old| !Arc::ptr_eq(old, &server)) {
+            endpoint.serve(&server);
+            self.serving = Some(Arc::clone(&server));
+        }
+        Some((listener, server))
+    }
+
+    fn take(&mut self, endpoint: &QuicEndpoint, incoming: Incoming) {
+        let Some((listener, server)) = self.follow(endpoint) else { return incoming.refuse() };
+        let always = listener.config.http3.as_ref().is_some_and(|http3| http3.retry == QuicRetry::Always);
+        if !incoming.is_validated() && (always || self.shaking.get() >= UNPROVEN) {
+            return incoming.retry();
+        }
+        let (metrics, index) = (&listener.metrics, self.worker.index);
+        metrics.accepted.inc(index);
+        let full = listener.config.limits.connections.is_some_and(|max| metrics.active.value() >= i64::from(max));
+        if full || !middleware::is_allowed(&listener.config.access, incoming.peer().ip()) {
+            metrics.refused.inc(index);
+            return incoming.refuse();
+        }
+        let local = incoming.local_ip().map_or(self.local, |ip| SocketAddr::new(ip, self.local.port()));
+        let conn = Conn {
+            id: next_id(),
+            peer: incoming.peer(),
+            local: SocketAddr::new(local.ip().to_canonical(), local.port()),
+            listener: Arc::<Door>::clone(&listener.door),
+            generation: self.worker.generation(),
+            proxied: None,
+            tls: None,
+        };
+        let client = Client { worker: Rc::clone(&self.worker), conn, watch: self.drain.watch() };
+        drop(rt::spawn_local(client.run(incoming, listener, server, Rc::clone(&self.shaking))));
+    }
+}
+
+/// One client from its first packet on.
+struct Client {
+    worker: Rc<Worker>,
+    conn: Conn,
+    watch: DrainWatch,
+}
+
+impl Client {
+    async fn run(
+        mut self,
+        incoming: Incoming,
+        listener: Arc<Listener>,
+        server: Arc<QuicServer>,
+        shaking: Rc<Cell<u32>>,
+    ) {
+        let index = self.worker.index;
+        listener.metrics.active.inc(index);
+        let started = rt::now();
+        shaking.set(shaking.get() + 1);
+        let shaken = rt::timeout(listener.config.timeouts.handshake, incoming.shake(&server)).await;
+        shaking.set(shaking.get() - 1);
+        let failed = |reason| Error::new(Side::Client, Stage::Handshake, reason);
+        let error = match shaken {
+            Ok(Ok((connection, facts))) => {
+                self.conn.tls = Some(facts);
+                let met = (Rc::clone(&self.worker), Rc::new(self.conn));
+                http::h3::serve(met, connection, Arc::clone(&listener), self.watch).await;
+                return listener.metrics.active.dec(index);
+            }
+            Ok(Err(why)) => failed(reasons::HANDSHAKE_FAILED).detail(why),
+            Err(_) => failed(reasons::HANDSHAKE_TIMEOUT),
+        };
+        listener.metrics.active.dec(index);
+        listener.metrics.handshake_failures.inc(index);
+        let failure = Finished {
+            side: error.side(),
+            stage: error.stage(),
+            reason: error.reason(),
+            detail: error.explanation().into(),
+        };
+        self.worker.log.write_stream(&StreamRecord {
+            protocol: "quic",
+            conn: &self.conn,
+            route: None,
+            upstream: None,
+            endpoint: None,
+            attempts: 0,
+            sni: None,
+            started,
+            duration: rt::now().saturating_duration_since(started),
+            connect: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            datagrams: None,
+            failure: Some(&failure),
+        });
+    }
+}
