@@ -1,6 +1,7 @@
 //! The content of a request as it comes on a stream.
 
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use yumen_core::{BodyStream, Error, Frame, Side, Stage};
@@ -22,20 +23,22 @@ pub(super) enum Beginning {
     Unknown,
 }
 
-/// Looks, without waiting, whether there is content.
+/// How long the end of a request that has no content as a rule is waited for: it may come in a packet of its own.
+const END: Duration = Duration::from_millis(50);
+
+/// Looks whether there is content; waits a moment where there is none `as_a_rule`.
 ///
 /// # Errors
 /// The stream is lost already.
-pub(super) async fn look(stream: &mut Receiving) -> Result<Beginning, Error> {
-    std::future::poll_fn(|cx| {
-        Poll::Ready(match stream.poll_recv_data(cx) {
-            Poll::Pending => Ok(Beginning::Unknown),
-            Poll::Ready(Ok(None)) => Ok(Beginning::Nothing),
-            Poll::Ready(Ok(Some(mut part))) => Ok(Beginning::Part(part.copy_to_bytes(part.remaining()))),
-            Poll::Ready(Err(error)) => Err(lost(&error)),
-        })
-    })
-    .await
+pub(super) async fn look(stream: &mut Receiving, as_a_rule: bool) -> Result<Beginning, Error> {
+    let seen = std::future::poll_fn(|cx| match stream.poll_recv_data(cx) {
+        Poll::Pending if as_a_rule => Poll::Pending,
+        Poll::Pending => Poll::Ready(Ok(Beginning::Unknown)),
+        Poll::Ready(Ok(None)) => Poll::Ready(Ok(Beginning::Nothing)),
+        Poll::Ready(Ok(Some(mut part))) => Poll::Ready(Ok(Beginning::Part(part.copy_to_bytes(part.remaining())))),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(lost(&error))),
+    });
+    rt::timeout(END, seen).await.unwrap_or(Ok(Beginning::Unknown))
 }
 
 /// A request's content.

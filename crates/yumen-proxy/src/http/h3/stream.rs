@@ -80,7 +80,9 @@ async fn ask(
     (mut receiving, progress): (Receiving, &Progress),
 ) -> Option<Response> {
     // The end of a stream comes with the head where there is no content, but is not part of it.
-    let read = match look(&mut receiving).await {
+    let is_rare = matches!(parts.method, http::Method::GET | http::Method::HEAD | http::Method::OPTIONS);
+    let is_announced = parts.headers.contains_key(http::header::CONTENT_LENGTH);
+    let read = match look(&mut receiving, is_rare && !is_announced).await {
         Ok(beginning) => {
             let ended = matches!(beginning, Beginning::Nothing);
             head::read(parts, (Version::Http3, ended), &listener.limits, &worker.local).map(|read| (read, beginning))
