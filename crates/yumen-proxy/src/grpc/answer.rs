@@ -1,6 +1,6 @@
 //! Answers of our own to calls: a client of gRPC reads the status of gRPC, and that of HTTP only where there is none.
 
-use yumen_core::{Body, Exchange, Fields, Reason, Response, Side};
+use yumen_core::{Body, Exchange, Fields, Reason, Response};
 use yumen_grpc::{Code, Kind, encode_message};
 use yumen_telemetry::reasons;
 
@@ -61,7 +61,7 @@ pub(crate) fn settle(exchange: &Exchange) -> Option<u32> {
     let rpc = exchange.rpc.as_ref()?;
     if rpc.status().is_none() {
         let code = match &exchange.failure {
-            Some(failure) if is_gone(failure.side, exchange.status) => Code::CANCELLED,
+            Some(failure) if is_gone(failure.reason) => Code::CANCELLED,
             // It broke off in the middle.
             Some(failure) if exchange.status == 200 => code_of(failure.reason, 400),
             Some(failure) => code_of(failure.reason, exchange.status),
@@ -73,9 +73,10 @@ pub(crate) fn settle(exchange: &Exchange) -> Option<u32> {
     rpc.status()
 }
 
-/// Whether there was nobody to be told, or nobody any more.
-fn is_gone(side: Side, status: u16) -> bool {
-    side == Side::Client && (status == 0 || status == 200)
+/// Whether there was nobody to be told any more.
+fn is_gone(reason: Reason) -> bool {
+    use reasons::{CLIENT_CANCELLED, CLIENT_GONE, CLIENT_RESET, CLIENT_WRITE_TIMEOUT};
+    [CLIENT_CANCELLED, CLIENT_GONE, CLIENT_RESET, CLIENT_WRITE_TIMEOUT].contains(&reason)
 }
 
 #[cfg(test)]

@@ -100,3 +100,66 @@ impl BodyStream for Relay {
         self.body.length()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    use std::task::Waker;
+
+    use bytes::Bytes;
+    use yumen_telemetry::reasons;
+
+    use super::*;
+
+    /// Content and then silence.
+    struct Silent(Option<&'static [u8]>, Option<u64>);
+
+    impl BodyStream for Silent {
+        fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
+            match self.0.take() {
+                Some(data) => Poll::Ready(Some(Ok(Frame::Data(Bytes::from_static(data))))),
+                None => Poll::Pending,
+            }
+        }
+
+        fn length(&self) -> Option<u64> {
+            self.1
+        }
+    }
+
+    /// An answer whose time is over behind some content.
+    fn expired(content: &'static [u8], length: Option<u64>) -> (Rc<Rpc>, Result<Frame, Error>) {
+        let rpc = Rc::new(Rpc::default());
+        let mut relay = Relay {
+            body: Body::Stream(Box::new(Silent(Some(content), length))),
+            rpc: Rc::clone(&rpc),
+            frames: Walker::default(),
+            deadline: Deadline::new(),
+            late: reasons::GRPC_DEADLINE_EXCEEDED,
+            over: false,
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(relay.poll_frame(&mut cx), Poll::Ready(Some(Ok(Frame::Data(_))))));
+        let end = relay.expire();
+        assert!(relay.body.is_empty(), "the endpoint is given up");
+        (rpc, end)
+    }
+
+    #[test]
+    fn client_is_told_between_two_messages_that_the_time_is_over() {
+        let (rpc, end) = expired(b"\0\0\0\0\x01a", None);
+        let Ok(Frame::Trailers(fields)) = end else { panic!("no trailers") };
+        assert_eq!(fields.first_text("grpc-status"), Some("4"));
+        assert_eq!(rpc.status(), Some(4));
+        assert!(rpc.take_failure().is_some_and(|error| error.reason() == reasons::GRPC_DEADLINE_EXCEEDED));
+    }
+
+    #[test]
+    fn answer_whose_time_is_over_in_the_middle_of_a_message_breaks_off() {
+        for (content, length) in [(&b"\0\0\0\0\x02a"[..], None), (b"\0\0\0\0\x01a", Some(100))] {
+            let (rpc, end) = expired(content, length);
+            assert!(end.is_err_and(|error| error.reason() == reasons::GRPC_DEADLINE_EXCEEDED));
+            assert_eq!(rpc.status(), None, "nobody was told one");
+        }
+    }
+}

@@ -2,8 +2,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+
+use crate::gateway::slashed;
 
 /// A python that has grpcio.
 ///
@@ -18,13 +20,14 @@ pub(super) fn python() -> Command {
     Command::new(name.expect("this test needs grpcio: install the Debian package python3-grpcio"))
 }
 
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/grpc/peer.py")
+/// A script beside this file.
+pub(super) fn script(name: &str) -> String {
+    slashed(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/grpc").join(name))
 }
 
 fn start(arguments: &[&str]) -> (Child, BufReader<ChildStdout>) {
     let mut program = python();
-    program.arg(script()).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    program.arg(script("peer.py")).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = program.spawn().unwrap();
     let said = BufReader::new(child.stdout.take().unwrap());
     (child, said)
@@ -118,7 +121,7 @@ pub(super) fn run(target: SocketAddr, ca: &str, cases: &[&str]) -> String {
 /// As [`run`], with a server whose certificate has this name.
 pub(super) fn run_as(name: &str, target: SocketAddr, ca: &str, cases: &[&str]) -> String {
     let mut program = python();
-    program.arg(script()).args(["client", &target.to_string(), ca, name]).args(cases);
+    program.arg(script("peer.py")).args(["client", &target.to_string(), ca, name]).args(cases);
     let output = program.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));

@@ -1,9 +1,8 @@
 //! gRPC-Web: a client of its own on Python's HTTP/1.1, curl for HTTP/2 and for what browsers ask beforehand.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::peer::{Server, config, python};
+use super::peer::{Server, config, python, script};
 use crate::site::Site;
 
 fn translated(server: &Server, cors: &str) -> String {
@@ -20,7 +19,7 @@ fn calls_of_both_forms_pass_over_http_1_1() {
     let site = Site::start(&translated(&server, ""));
     for kind in ["web", "web-text"] {
         let mut client = python();
-        client.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/grpc/web.py"));
+        client.arg(script("web.py"));
         let output = client.args([&site.addr("web").to_string(), kind]).stdin(Stdio::null()).output().unwrap();
         assert!(output.status.success(), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
     }
