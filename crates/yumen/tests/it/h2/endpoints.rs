@@ -285,8 +285,7 @@ fn endpoint_that_speaks_no_http_2_is_named_as_such() {
 
 #[test]
 fn health_is_asked_for_in_the_protocol_of_the_upstream() {
-    let (program, origin) =
-        gateway(", health: { http: { path: /ok }, interval: 2s, timeout: 2s, rise: 1, fall: 1 }");
+    let (program, origin) = gateway(", health: { http: { path: /ok }, interval: 2s, timeout: 2s, rise: 1, fall: 1 }");
     let mut first = accept(&origin);
     let stream = first.request();
     first.send(&frame(1, 5, stream, &block(&[(":status", "503")])));
