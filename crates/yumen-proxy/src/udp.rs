@@ -92,7 +92,7 @@ pub(crate) struct Port {
     /// The listener as last seen; what a closed one said holds for its sessions.
     listener: RefCell<Option<Arc<Listener>>>,
     complained: Cell<Option<Instant>>,
-    /// There is a session to look after, or none any more.
+    /// There is a session to look after, or none any more, or the port was closed.
     changed: Rc<Notify>,
     keeper: RefCell<Option<rt::Task<()>>>,
 }
@@ -342,7 +342,8 @@ impl Port {
             session.expire();
         }
         let all: Vec<Rc<Session>> = self.table.borrow().iter().map(|(_, session)| Rc::clone(session)).collect();
-        let mut patience = idle;
+        // Who waits for a closed port to be free waits for its last session.
+        let mut patience = if self.drain.borrow().is_none() { idle.min(DRAIN_QUIET) } else { idle };
         for session in &all {
             patience = patience.min(session.patience().unwrap_or(idle));
             let quiet = now.saturating_duration_since(session.heard.get());
@@ -424,7 +425,7 @@ async fn keep(port: Weak<Port>, changed: Rc<Notify>) {
     loop {
         let Some(wait) = port.upgrade().map(|port| port.tend()) else { return };
         match wait {
-            Some(wait) => rt::sleep(wait).await,
+            Some(wait) => rt::timeout(wait, changed.notified()).await.unwrap_or_default(),
             None => changed.notified().await,
         }
     }
