@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("nghttp", "nghttp2-client"),
     ("nghttpd", "nghttp2-server"),
+    ("nghttpx", "nghttp2-proxy"),
     ("setpriv", "util-linux"),
     ("dnsmasq", "dnsmasq-base"),
     ("dig", "bind9-dnsutils"),

@@ -268,7 +268,7 @@ fn field(name: &str, value: &Text) -> Value {
 fn route(route: &Route, is_inline: &dyn Fn(&Middleware) -> bool) -> Value {
     let Route { name: _, listeners, hosts, matcher, middlewares, upstream, upstream_protocol, timeouts, retry, grpc } =
         route;
-    let RouteTimeouts { connect, head, idle, request } = timeouts;
+    let RouteTimeouts { connect, head, idle, request, tunnel_idle } = timeouts;
     let Retry { idle_race } = retry;
     let step = |m: &std::sync::Arc<Middleware>| if is_inline(m) { middleware(m) } else { text(&m.name) };
     object([
@@ -285,6 +285,7 @@ fn route(route: &Route, is_inline: &dyn Fn(&Middleware) -> bool) -> Value {
                 ("head", option(*head, time)),
                 ("idle", option(*idle, time)),
                 ("request", option(*request, time)),
+                ("tunnel_idle", option(*tunnel_idle, time)),
             ]),
         ),
         ("retry", object([("idle_race", json!(idle_race))])),
@@ -486,12 +487,14 @@ fn upstream_http2(http2: &UpstreamHttp2) -> Value {
     ])
 }
 
-fn upstream_timeouts(UpstreamTimeouts { connect, head, idle, request }: &UpstreamTimeouts) -> Value {
+fn upstream_timeouts(timeouts: &UpstreamTimeouts) -> Value {
+    let UpstreamTimeouts { connect, head, idle, request, tunnel_idle } = timeouts;
     object([
         ("connect", time(*connect)),
         ("head", or_off(*head, time)),
         ("idle", or_off(*idle, time)),
         ("request", or_off(*request, time)),
+        ("tunnel_idle", or_off(*tunnel_idle, time)),
     ])
 }
 

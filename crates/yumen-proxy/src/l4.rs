@@ -17,8 +17,6 @@ use crate::snapshot::Listener;
 use crate::upstream::{self, Beside, Endpoint, Phase, Upstream};
 use crate::view::Worker;
 
-/// How long an upgraded connection may be silent.
-pub(crate) const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 /// How many endpoints are tried.
 const ATTEMPTS: u32 = 3;
 /// The largest ClientHello that is waited for.

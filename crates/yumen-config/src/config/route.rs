@@ -154,4 +154,6 @@ pub struct RouteTimeouts {
     pub idle: Option<Duration>,
     /// For the whole request.
     pub request: Option<Duration>,
+    /// Without a byte either way on a connection that changed its protocol.
+    pub tunnel_idle: Option<Duration>,
 }

@@ -228,6 +228,8 @@ pub struct UpstreamTimeouts {
     pub idle: Option<Duration>,
     /// For the whole request; default `None`: no limit.
     pub request: Option<Duration>,
+    /// Without a byte either way on a connection that changed its protocol (WebSocket); default 1 h; `None`: no limit.
+    pub tunnel_idle: Option<Duration>,
 }
 
 impl Default for UpstreamTimeouts {
@@ -237,6 +239,7 @@ impl Default for UpstreamTimeouts {
             head: Some(Duration::from_secs(60)),
             idle: Some(Duration::from_secs(60)),
             request: None,
+            tunnel_idle: Some(Duration::from_secs(3600)),
         }
     }
 }

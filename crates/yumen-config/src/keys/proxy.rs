@@ -339,6 +339,7 @@ pub(crate) static ROUTE_TIMEOUTS: Table = Table {
         key("head", Kind::Duration, "", "To the head of the answer."),
         key("idle", Kind::Duration, "", "Between two parts of the answer's body."),
         key("request", Kind::Duration, "", "For the whole request."),
+        key("tunnel_idle", Kind::Duration, "", "Without a byte either way on a connection that changed its protocol."),
     ],
 };
 
@@ -477,6 +478,12 @@ pub(crate) static UPSTREAM_TIMEOUTS: Table = Table {
         key("head", Kind::OrOff(&Kind::Duration), "60s", "From the request's end to the head of the answer."),
         key("idle", Kind::OrOff(&Kind::Duration), "60s", "Between two parts of the answer's body."),
         key("request", Kind::OrOff(&Kind::Duration), "off", "For the whole request."),
+        key(
+            "tunnel_idle",
+            Kind::OrOff(&Kind::Duration),
+            "1h",
+            "Without a byte either way on a connection that changed its protocol (WebSocket).",
+        ),
     ],
 };
 

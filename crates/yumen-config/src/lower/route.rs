@@ -242,5 +242,6 @@ fn timeouts(section: &Section<'_>) -> RouteTimeouts {
         head: section.read("head", value::duration),
         idle: section.read("idle", value::duration),
         request: section.read("request", value::duration),
+        tunnel_idle: section.read("tunnel_idle", value::duration),
     }
 }

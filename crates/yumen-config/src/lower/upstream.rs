@@ -282,6 +282,7 @@ fn timeouts(section: &Section<'_>) -> UpstreamTimeouts {
         head: section.limit("head", default.head, value::duration),
         idle: section.limit("idle", default.idle, value::duration),
         request: section.limit("request", default.request, value::duration),
+        tunnel_idle: section.limit("tunnel_idle", default.tunnel_idle, value::duration),
     }
 }
 

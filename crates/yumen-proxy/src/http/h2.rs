@@ -9,6 +9,7 @@ mod common;
 mod content;
 mod driver;
 mod stream;
+mod tunnel;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -133,6 +134,7 @@ fn builder(listener: &Listener) -> Builder {
         .max_frame_size(settings.max_frame_size)
         .max_header_list_size(header_list(listener))
         .max_send_buffer_size(settings.send_buffer)
+        .enable_connect_protocol()
         // The second line behind the meter, which has names for what it ends: what the crate keeps of streams that were
         // reset.
         .max_concurrent_reset_streams(32)

@@ -14,7 +14,7 @@ use yumen_telemetry::reasons;
 
 use super::request::Received;
 use crate::upstream::Local;
-use crate::wire::map;
+use crate::wire::{map, websocket};
 
 /// Reads a head. `ended` says that no content follows.
 ///
@@ -39,7 +39,9 @@ pub(super) fn read(
         Ok(Parsed::Complete) if scratch.len == block.len() => {
             let mut received = Received::new(scratch, &block, local.fields());
             received.request.version = version;
-            received.length = length(&parts.headers, ended);
+            // What follows the head of a WebSocket is no content.
+            let opens = received.request.upgrade;
+            received.length = if opens { Some(0) } else { length(&parts.headers, ended) };
             Ok(received)
         }
         Ok(_) => Err(refusal(reasons::INVALID_FIELD_VALUE)),
@@ -94,12 +96,14 @@ fn write(parts: &Parts, host: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     if parts.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
         return Err(refusal(reasons::UNSUPPORTED_SCHEME));
     }
+    let opens = is_websocket(parts)?;
     let target = match parts.uri.path_and_query() {
-        _ if parts.method == Method::CONNECT => host,
+        _ if parts.method == Method::CONNECT && !opens => host,
         Some(target) if is_target(target.as_str(), &parts.method) => target.as_str().as_bytes(),
         _ => return Err(refusal(reasons::INVALID_TARGET_FORM)),
     };
-    out.extend_from_slice(parts.method.as_str().as_bytes());
+    let method = if opens { "GET" } else { parts.method.as_str() };
+    out.extend_from_slice(method.as_bytes());
     out.push(b' ');
     out.extend_from_slice(target);
     out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
@@ -109,11 +113,30 @@ fn write(parts: &Parts, host: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         return Err(refusal(reasons::CONNECTION_FIELD));
     }
     let skip = |name: &HeaderName| *name == header::HOST || *name == header::COOKIE;
+    if opens {
+        out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
+        if !parts.headers.contains_key(header::SEC_WEBSOCKET_KEY) {
+            // This version has none, and an endpoint of HTTP/1.1 wants one.
+            out.extend_from_slice(format!("Sec-WebSocket-Key: {}\r\n", websocket::mint_key()).as_bytes());
+        }
+    }
     if !map::write_lines(&parts.headers, skip, out) || !write_cookie(&parts.headers, out) {
         return Err(refusal(reasons::INVALID_FIELD_VALUE));
     }
     out.extend_from_slice(b"\r\n");
     Ok(())
+}
+
+/// Whether a request opens a WebSocket by an extended CONNECT (RFC 8441 section 4), which then means what an upgrade means.
+///
+/// # Errors
+/// It names another protocol.
+pub(super) fn is_websocket(parts: &Parts) -> Result<bool, Error> {
+    match parts.extensions.get::<h2::ext::Protocol>() {
+        None => Ok(false),
+        Some(protocol) if protocol.as_str() == websocket::PROTOCOL => Ok(parts.method == Method::CONNECT),
+        Some(_) => Err(refusal(reasons::UNKNOWN_PROTOCOL)),
+    }
 }
 
 /// `/…`, or `*` with OPTIONS (RFC 9113 section 8.3.1). An absolute form has no place here: what it names is elsewhere.

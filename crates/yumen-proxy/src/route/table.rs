@@ -37,6 +37,7 @@ impl Route {
             head: own.head.or(timeouts.head),
             idle: own.idle.or(timeouts.idle),
             request: own.request.or(timeouts.request),
+            tunnel_idle: own.tunnel_idle.or(timeouts.tunnel_idle),
             protocol: config.upstream_protocol.or(upstream.as_ref().map(|u| u.config.protocol)).unwrap_or_default(),
         };
         let conditions = Conditions::build(&config.matcher)?;

@@ -21,14 +21,9 @@ use yumen_telemetry::reasons;
 pub(crate) use inbound::{Conveyed, Inbound};
 
 use super::endpoint::{Active, Endpoint};
+use super::tunnel::{Far, Tunnel};
 use super::{Local, Phase};
 use crate::wire::{BodyFault, Content, Link, Outgoing, span, strip_hop_by_hop};
-
-/// The endpoint's side of a connection that changed its protocol.
-pub(crate) struct Tunnel {
-    pub(crate) link: Link,
-    pub(crate) active: Active,
-}
 
 /// A request on its way and its answer on its way back.
 pub(crate) struct Call {
@@ -241,7 +236,8 @@ impl Call {
         let Head { mut response, framing, keep_alive, whole, .. } = head;
         let content = Content::new(framing, &self.local.answer_limits);
         if response.status == 101 {
-            response.tunnel = Some(Box::new(Tunnel { link: self.link, active: self.active }));
+            let (far, idle) = (Far::Link(Box::new(self.link)), self.phase.tunnel_idle);
+            response.tunnel = Some(Box::new(Tunnel { far, active: self.active, idle }));
             return response;
         }
         match content {

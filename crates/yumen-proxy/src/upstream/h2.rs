@@ -37,6 +37,9 @@ const HEAD: u32 = 64 * 1024;
 /// What waits on one stream for the endpoint to take it.
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// How long a new connection waits for the endpoint's settings when a request depends on them.
+const SETTINGS: Duration = Duration::from_millis(500);
+
 /// A connection to an endpoint.
 pub(crate) struct Channel {
     sender: SendRequest<Bytes>,
@@ -82,6 +85,19 @@ impl Place {
         state.served.set(state.served.get().saturating_add(1));
         state.metrics.streams.inc(state.worker);
         Self { sender: channel.sender.clone(), state: Rc::clone(state) }
+    }
+
+    /// Whether the endpoint takes an extended CONNECT. It says so in the first thing it sends, which may still be on its way.
+    async fn takes_extended_connect(&self) -> bool {
+        let begun = rt::now();
+        while !self.sender.is_extended_connect_protocol_enabled() {
+            if self.is_reused() || rt::now() > begun + SETTINGS || self.state.gone.get() {
+                return false;
+            }
+            // Nothing tells when its settings were read.
+            rt::sleep(SETTINGS / 100).await;
+        }
+        true
     }
 
     /// Whether the connection carried another exchange before.

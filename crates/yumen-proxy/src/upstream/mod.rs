@@ -7,6 +7,7 @@ mod send;
 mod introduce;
 mod health;
 mod h1;
+mod tunnel;
 mod h2;
 mod pool;
 pub(crate) mod resolve;
@@ -31,10 +32,11 @@ use yumen_telemetry::{Registry, UpstreamMetrics};
 
 pub(crate) use endpoint::Active;
 pub use endpoint::Endpoint;
-pub(crate) use h1::{Conveyed, Inbound, Tunnel};
+pub(crate) use h1::{Conveyed, Inbound};
 pub(crate) use health::watch;
 pub(crate) use introduce::{Beside, introduce};
 pub(crate) use send::{Send, dial, dial_error, full, nobody};
+pub(crate) use tunnel::{Far, Half, StreamHalf, Tunnel, relay};
 
 use balance::Turn;
 use h2::Channels;
@@ -47,6 +49,7 @@ pub(crate) struct Phase {
     pub(crate) head: Option<Duration>,
     pub(crate) idle: Option<Duration>,
     pub(crate) request: Option<Duration>,
+    pub(crate) tunnel_idle: Option<Duration>,
     pub(crate) protocol: UpstreamProtocol,
 }
 

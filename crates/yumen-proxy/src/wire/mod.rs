@@ -15,6 +15,7 @@ pub(crate) mod map;
 mod metered;
 mod outflow;
 mod outgoing;
+pub(crate) mod websocket;
 
 pub(crate) use content::{BodyFault, Content, span};
 pub(crate) use hop::strip_hop_by_hop;

@@ -127,6 +127,10 @@ super::declare! {
         "the route does not allow the protocol the client wants to change to",
         "a WebSocket or other upgrade on a route that does not allow it",
         "allow upgrades on the route";
+    UNKNOWN_PROTOCOL = "unknown_protocol" Client Route 501
+        "an extended CONNECT names a protocol other than websocket",
+        "a client that wants to tunnel something else over HTTP/2",
+        "use a WebSocket, or a TCP listener";
 
     AUTH_REQUIRED = "auth_required" Client Middleware 401
         "the request carried no credentials",

@@ -42,4 +42,5 @@ mod watch;
 mod slow;
 mod tls;
 mod udp;
+mod websocket;
 mod wire;

@@ -1,17 +1,19 @@
 //! Joins a client and an endpoint that changed their protocol (RFC 9110 section 7.8): WebSocket and its like.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use yumen_core::{Error, Exchange, Reason, Response, Side, Stage};
 use yumen_http1 as http1;
-use yumen_net::copy::{self, RelayCounters, RelayOptions};
+use yumen_net::copy::{self, RelayCounters, RelayEnd, RelayError, RelayOptions};
 use yumen_net::rt;
 use yumen_telemetry::reasons;
 
 use super::{Cut, Shared, answer};
 use crate::snapshot::Listener;
-use crate::upstream::Tunnel;
+use crate::upstream::{Far, Half, Tunnel, relay};
 use crate::view::Worker;
 use crate::wire::{Link, Outgoing};
 
@@ -29,12 +31,12 @@ pub(super) async fn run(
         exchange.failed(&Error::new(Side::Upstream, Stage::Receive, reasons::UPGRADE_FAILED));
         return false;
     };
-    let Tunnel { link: mut far, active } = *tunnel;
+    let Tunnel { far, active, idle } = *tunnel;
     exchange.status = 101;
     // Nobody else reads or writes this connection any more: the request had no content and the answer is this tunnel.
     let near = &mut *link.borrow_mut();
     let counters = RelayCounters::default();
-    let result = join(worker, near, &mut far, &response, (&counters, listener, cut)).await;
+    let result = join(worker, near, (far, idle), &response, (&counters, listener, cut)).await;
     exchange.bytes_in = counters.a_to_b.get();
     exchange.bytes_out = counters.b_to_a.get();
     exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
@@ -48,22 +50,57 @@ pub(super) async fn run(
 async fn join(
     worker: &Rc<Worker>,
     near: &mut Link,
-    far: &mut Link,
+    (far, idle): (Far, Option<Duration>),
     response: &Response,
-    (counters, listener, mut cut): (&RelayCounters, &Listener, Cut<'_>),
+    (counters, listener, cut): (&RelayCounters, &Listener, Cut<'_>),
 ) -> Result<(), Error> {
     let mut out = Outgoing::new(worker.local.buffer());
     http1::encode_status_line(out.text(), 101, None);
     response.fields.write_lines(out.text());
     out.text().extend_from_slice(b"\r\n");
-    // What the endpoint said behind its 101, and what the client said before it (held back until now).
-    out.text().extend_from_slice(&far.ahead.split());
-    near.wait_until(Some(rt::now() + listener.config.timeouts.write_idle));
+    let far = match far {
+        Far::Link(mut link) => {
+            // What the endpoint said behind its 101.
+            out.text().extend_from_slice(&link.ahead.split());
+            Far::Link(link)
+        }
+        stream @ Far::Stream(..) => stream,
+    };
+    let patience = listener.config.timeouts.write_idle;
+    near.wait_until(Some(rt::now() + patience));
     std::future::poll_fn(|cx| out.poll_write(near, cx)).await.map_err(|e| answer::write_error(&e))?;
+    near.wait_until(None);
+    match far {
+        Far::Link(mut far) => join_links(worker, (near, &mut far), (out, patience), (idle, counters), cut).await,
+        Far::Stream(mut far, place) => {
+            worker.local.give_back(out.into_buffer());
+            let result = {
+                let relay = relay(near, &mut far, (&worker.local, idle), counters);
+                until_cut(std::pin::pin!(relay), cut).await
+            };
+            if result.is_err() {
+                near.tear();
+                far.tear();
+            }
+            drop(place);
+            result
+        }
+    }
+}
+
+/// Between two connections, where the kernel may move the bytes.
+async fn join_links(
+    worker: &Rc<Worker>,
+    (near, far): (&mut Link, &mut Link),
+    (mut out, patience): (Outgoing, Duration),
+    (idle, counters): (Option<Duration>, &RelayCounters),
+    cut: Cut<'_>,
+) -> Result<(), Error> {
+    // What the client said before the 101 was held back until now.
     let early = near.ahead.split().freeze();
     counters.a_to_b.set(early.len() as u64);
     out.push(early, false);
-    far.wait_until(Some(rt::now() + listener.config.timeouts.write_idle));
+    far.wait_until(Some(rt::now() + patience));
     let broken = |reason: Reason, text: String| Error::new(Side::Upstream, Stage::Send, reason).detail(text);
     std::future::poll_fn(|cx| out.poll_write(far, cx))
         .await
@@ -71,14 +108,10 @@ async fn join(
     worker.local.give_back(out.into_buffer());
     near.rest();
     far.rest();
-    let options = RelayOptions { idle: Some(crate::l4::TUNNEL_IDLE), ..RelayOptions::default() };
+    let options = RelayOptions { idle, ..RelayOptions::default() };
     let result = {
-        let mut relay = std::pin::pin!(copy::relay(&mut near.transport, &mut far.transport, &options, counters));
-        std::future::poll_fn(|cx| match relay.as_mut().poll(cx) {
-            Poll::Pending => cut.poll(cx).map(Err),
-            Poll::Ready(ended) => Poll::Ready(crate::l4::ending(ended)),
-        })
-        .await
+        let relay = copy::relay(&mut near.transport, &mut far.transport, &options, counters);
+        until_cut(std::pin::pin!(relay), cut).await
     };
     if result.is_err() {
         // Neither side may take what it has for the whole.
@@ -86,4 +119,16 @@ async fn join(
         far.transport.set_linger_zero();
     }
     result
+}
+
+/// A relay, for as long as a drain gives it.
+async fn until_cut(
+    mut relay: Pin<&mut impl Future<Output = Result<RelayEnd, RelayError>>>,
+    mut cut: Cut<'_>,
+) -> Result<(), Error> {
+    std::future::poll_fn(|cx| match relay.as_mut().poll(cx) {
+        Poll::Pending => cut.poll(cx).map(Err),
+        Poll::Ready(ended) => Poll::Ready(crate::l4::ending(ended)),
+    })
+    .await
 }

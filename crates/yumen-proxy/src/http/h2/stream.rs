@@ -18,6 +18,7 @@ use yumen_telemetry::reasons;
 use super::answer;
 use super::common::Seat;
 use super::content::StreamContent;
+use super::tunnel;
 use crate::grpc;
 use crate::http::exchange::{self, Asked, Client};
 use crate::http::intake::{Patience, Progress};
@@ -100,10 +101,19 @@ pub(super) async fn run(
     exchange.method = Some(Method::from_token(parts.method.as_str().as_bytes()));
     let answering = Rc::new(Answering(RefCell::new(respond)));
     let ended = content.is_end_stream();
-    let progress = Progress::new(!ended);
+    let opens = head::is_websocket(&parts).unwrap_or(false);
+    let progress = Progress::new(!ended && !opens);
+    let mut socket = None;
     let response = match head::read(&parts, (Version::Http2, ended), &listener.limits, &worker.local) {
         Ok(received) => {
             drop(parts);
+            let content = if opens {
+                let key = received.request.fields.first("sec-websocket-key").unwrap_or_default();
+                socket = Some((content, Box::<[u8]>::from(key)));
+                None
+            } else {
+                Some(content)
+            };
             let (mut request, asked) = ask(*received, content, (&listener, &progress), &answering);
             request.scheme = if conn.tls.is_some() { Scheme::Https } else { Scheme::Http };
             let mut waiting = Waiting { answering: &answering, seat: &seat };
@@ -115,7 +125,23 @@ pub(super) async fn run(
         }
     };
     exchange.bytes_in = progress.received();
-    if let Some(response) = response {
+    if let Some(mut response) = response {
+        if let Some((content, key)) = socket {
+            if response.status == 101 && tunnel::is_accepted(&response, &key) {
+                let result = tunnel::run((&worker, &seat), (&answering, content), &mut exchange, response).await;
+                if let Err(error) = result {
+                    exchange.failed(&error);
+                }
+                exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
+                return;
+            }
+            if response.status < 300 {
+                // To a CONNECT that would mean that the tunnel stands.
+                let error = Error::new(Side::Upstream, Stage::Receive, reasons::UPGRADE_FAILED);
+                exchange.failed(&error);
+                response = respond::answer(&error);
+            }
+        }
         let response = if response.fields.contains("date") { response } else { exchange::dated(response) };
         let written = deliver(&worker, (&answering, &seat), &mut exchange, response, &listener).await;
         if let Err(error) = written {
@@ -135,20 +161,21 @@ pub(super) async fn run(
 
 fn ask(
     received: Received,
-    content: RecvStream,
+    content: Option<RecvStream>,
     (listener, progress): (&Listener, &Progress),
     answering: &Rc<Answering>,
 ) -> (yumen_core::Request, Asked) {
-    let Received { mut request, length, form, .. } = received;
-    let inflow = Inflow::new(content, length);
+    let Received { mut request, length, form, connection_options, .. } = received;
+    let inflow = content.map(|content| Inflow::new(content, length));
     let patience = if grpc::is_call(&request) { Patience::with_call } else { Patience::of };
-    if let Some(stream) = StreamContent::new(inflow, progress, patience(&listener.config)) {
+    let stream = inflow.and_then(|inflow| StreamContent::new(inflow, progress, patience(&listener.config)));
+    if let Some(stream) = stream {
         request.body = Body::Stream(Box::new(stream));
     }
     // The authority stands where a Host field stands, whichever of the two it came in.
     let form = if form == TargetForm::Authority { form } else { TargetForm::Origin };
     let interim = Some(Rc::clone(answering) as Rc<dyn Interim>);
-    (request, Asked { form, connection_options: false, length, interim })
+    (request, Asked { form, connection_options, length, interim })
 }
 
 /// Writes the answer, for as long as a drain gives it.
@@ -175,7 +202,7 @@ async fn deliver(
     .await
 }
 
-fn draining() -> Error {
+pub(super) fn draining() -> Error {
     Error::new(Side::Us, Stage::Receive, reasons::DRAINING)
 }
 

@@ -20,8 +20,9 @@ use yumen_telemetry::reasons;
 use super::inbound::StreamInbound;
 use super::{Place, State};
 use crate::upstream::endpoint::Active;
+use crate::upstream::tunnel::{Far, StreamHalf, Tunnel};
 use crate::upstream::{Endpoint, Local, Phase};
-use crate::wire::{Inflow, Outflow, Unsent, map, strip_hop_by_hop};
+use crate::wire::{Inflow, Outflow, Unsent, map, strip_hop_by_hop, websocket};
 
 /// A request on its way and its answer on its way back.
 pub(crate) struct Call {
@@ -48,8 +49,12 @@ pub(crate) async fn send(
     request: &mut Request,
     (phase, begun): (Phase, Instant),
 ) -> Result<Response, Error> {
-    let head = head(request, endpoint.tls_name.is_some())?;
-    let ended = request.body.is_empty();
+    let mut head = head(request, endpoint.tls_name.is_some())?;
+    let key = match request.upgrade {
+        true => Some(open_websocket(&mut head, request, endpoint, &place).await?),
+        false => None,
+    };
+    let ended = request.body.is_empty() && key.is_none();
     let mut call = Call {
         active: endpoint.enter(),
         place,
@@ -61,7 +66,10 @@ pub(crate) async fn send(
         timer: Deadline::new(),
     };
     let (mut response, stream) = call.place.sender.send_request(head, ended).map_err(|error| call.trouble(&error))?;
-    if !ended {
+    let mut opened = None;
+    if let Some(key) = key {
+        opened = Some((stream, key));
+    } else if !ended {
         let mut body = std::mem::take(&mut request.body);
         if let Body::Full(bytes) = &body {
             // The request keeps its content: it may have to be sent once more.
@@ -75,7 +83,33 @@ pub(crate) async fn send(
     let took = rt::now().saturating_duration_since(begun);
     endpoint.observe(took);
     exchange.timings.head = Some(took);
-    call.into_response(got, (local, &request.method))
+    match opened {
+        Some(opened) if got.status().is_success() => Ok(call.into_tunnel(got, opened, local)),
+        // Any other success would have to be of a tunnel.
+        _ => call.into_response(got, (local, &request.method)),
+    }
+}
+
+/// Makes a request for a WebSocket an extended CONNECT (RFC 8441 section 4), and gives the client's key.
+async fn open_websocket(
+    head: &mut http::Request<()>,
+    request: &Request,
+    endpoint: &Endpoint,
+    place: &Place,
+) -> Result<Box<[u8]>, Error> {
+    let failed = |text: &str| {
+        Error::new(Side::Upstream, Stage::Send, reasons::UPGRADE_FAILED).detail(format!("{}: {text}", endpoint.name))
+    };
+    if !websocket::is_offered(&request.fields) {
+        return Err(failed("over HTTP/2 one can change to WebSocket only (RFC 8441)"));
+    }
+    if !place.takes_extended_connect().await {
+        return Err(failed("it takes no WebSocket over HTTP/2 (RFC 8441); let `protocol` be http1 there"));
+    }
+    *head.method_mut() = http::Method::CONNECT;
+    head.extensions_mut().insert(h2::ext::Protocol::from_static(websocket::PROTOCOL));
+    head.headers_mut().remove(header::SEC_WEBSOCKET_KEY);
+    Ok(request.fields.first("sec-websocket-key").unwrap_or_default().into())
 }
 
 impl Call {
@@ -180,6 +214,26 @@ impl Call {
             response.body = Body::Stream(Box::new(StreamInbound::new(self, inflow)));
         }
         Ok(response)
+    }
+
+    /// The answer as HTTP/1.1 would have it, with the stream as the endpoint's side of the tunnel.
+    fn into_tunnel(
+        self,
+        got: http::Response<h2::RecvStream>,
+        (outflow, key): (h2::SendStream<bytes::Bytes>, Box<[u8]>),
+        local: &Local,
+    ) -> Response {
+        let (parts, inflow) = got.into_parts();
+        let mut response = Response::new(101);
+        response.fields = map::to_fields(&parts.headers, local.fields(), |_| true).unwrap_or_default();
+        strip_hop_by_hop(&mut response.fields, false, false, |_| false);
+        response.fields.add("Connection", b"Upgrade");
+        response.fields.add("Upgrade", websocket::PROTOCOL.as_bytes());
+        response.fields.add("Sec-WebSocket-Accept", websocket::accept_of(&key).as_bytes());
+        let Self { active, place, phase, .. } = self;
+        let far = Far::Stream(StreamHalf::new(inflow, outflow), place);
+        response.tunnel = Some(Box::new(Tunnel { far, active, idle: phase.tunnel_idle }));
+        response
     }
 
     pub(super) fn error(&self, reason: yumen_core::Reason) -> Error {

@@ -331,7 +331,7 @@ fn streams_go_through_their_states_and_no_others() {
         ("5.1.2 as many streams as allowed", (0..5).flat_map(|n| posts(n * 2 + 1, &[])).collect(), Fine),
         ("5.1.2 one stream too many", (0..6).flat_map(|n| posts(n * 2 + 1, &[])).collect(), Reset(11, &[REFUSED, PROTOCOL])),
         ("5.1.2 room again behind a reset", of(&[&(0..5).flat_map(|n| posts(n * 2 + 1, &[])).collect::<Vec<_>>(), &reset, &asks(11, &[])]), Status(11, 200)),
-        ("6.8 GOAWAY of a client does not end what it asked", of(&[&frame(GOAWAY, 0, 0, &[0; 8]), &frame(PING, 0, 0, &[0; 8])]), Fine),
+        ("6.8 GOAWAY of a client does not end what it asked", of(&[&posts(1, &[]), &frame(GOAWAY, 0, 0, &[0; 8]), &frame(PING, 0, 0, &[0; 8])]), Fine),
         ("8.1 HEADERS behind HEADERS that end nothing", of(&[&posts(1, &[]), &posts(1, &[])]), Reset(1, &[PROTOCOL])),
         ("8.1 trailers", of(&[&posts(1, &[]), &frame(DATA, 0, 1, b"x"), &request(1, &[("x", "y")])]), Fine),
         ("8.1 trailers that end nothing", of(&[&posts(1, &[]), &frame(DATA, 0, 1, b"x"), &frame(HEADERS, WHOLE, 1, &block(&[("x", "y")]))]), Reset(1, &[PROTOCOL])),
@@ -473,7 +473,7 @@ fn pseudo_fields_say_one_thing_each() {
         ("8.5 CONNECT with :scheme", connect(&[(":scheme", "http"), (":authority", "h:80")]), Reset(1, &[PROTOCOL])),
         ("8.5 CONNECT with :path", connect(&[(":path", "/"), (":authority", "h:80")]), Reset(1, &[PROTOCOL])),
         ("8.5 CONNECT without :authority", connect(&[]), Status(1, 400)),
-        ("RFC 8441 :protocol that was not offered", request(1, &[(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":authority", "h"), (":path", "/")]), Reset(1, &[PROTOCOL])),
+        ("RFC 8441 a WebSocket where none answers", request(1, &[(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":authority", "h"), (":path", "/")]), Status(1, 502)),
         ("RFC 8441 :protocol without CONNECT", twice(":protocol", "websocket"), Reset(1, &[PROTOCOL])),
     ]);
 }
