@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use yumen_test::{Http2, block, frame as h2_frame, status};
 
 use crate::ends::Origin;
-use crate::gateway::until;
+use crate::gateway::{slashed, until};
 use crate::site::Site;
 use frames::{cases, closing, message};
 
@@ -44,7 +44,7 @@ impl Echo {
         let file = folder.path().join("port");
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new(python);
-        command.arg(script).arg(&file).stdout(Stdio::null()).stderr(log);
+        command.arg(slashed(&script)).arg(slashed(&file)).stdout(Stdio::null()).stderr(log);
         let process = Ended(command.spawn().unwrap());
         let port = until("the echo server (Debian's python3-websockets)", || {
             std::fs::read_to_string(&file).ok()?.parse::<u16>().ok()
