@@ -75,9 +75,11 @@ fn cargo(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
 fn install_programs() -> Result<()> {
     let mut packages: Vec<&str> =
         PROGRAMS.iter().filter(|(name, _)| !is_installed(name)).map(|(_, package)| *package).collect();
-    // A module of python, not a program.
-    if !Path::new("/usr/lib/python3/dist-packages/grpc").exists() {
-        packages.push("python3-grpcio");
+    // Modules of python, not programs.
+    for (module, package) in [("grpc", "python3-grpcio"), ("websockets", "python3-websockets")] {
+        if !Path::new("/usr/lib/python3/dist-packages").join(module).exists() {
+            packages.push(package);
+        }
     }
     if is_installed("nginx") || packages.contains(&"nginx") {
         let stream = Path::new("/usr/lib/nginx/modules/ngx_stream_module.so");

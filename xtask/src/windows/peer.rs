@@ -77,7 +77,7 @@ fn serve(mut stream: TcpStream, secret: &str, wine: &Path, running: &Running) ->
         // Closing with its input unread would be a reset, and the answer lost.
         return io::copy(&mut stream, &mut io::sink()).map(|_| ());
     }
-    let started = Command::new(name)
+    let started = Command::new(program(name))
         .args(arguments.iter().map(|word| here(word, wine)))
         .current_dir(here(folder, wine))
         .stdin(Stdio::piped())
@@ -170,6 +170,12 @@ fn here(word: &str, wine: &Path) -> String {
         }
         _ => word.to_owned(),
     }
+}
+
+/// The program of a name. Another python than the system's does not have the packages of Debian.
+fn program(name: &str) -> &str {
+    const PYTHON: &str = "/usr/bin/python3";
+    if name == "python3" && Path::new(PYTHON).exists() { PYTHON } else { name }
 }
 
 /// Sends a signal to the program that a stand-in stands for.
