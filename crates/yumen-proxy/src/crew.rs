@@ -160,17 +160,17 @@ impl Socket {
                     Ok(handle) => self.lent = Some(handle),
                     Err(error) => tracing::error!(addr = %key.addr, %error, "only one worker serves these datagrams"),
                 }
-                self.lend(key, 1);
+                self.lend(key, self.peers.load().get(1..).unwrap_or_default());
             }
             // A predecessor may have had more workers, and what came waits in each of its sockets.
             self.give(key, bound, index % workers, accepting);
         }
     }
 
-    /// Lends the socket to the workers from that number on, where it is one for all.
-    pub(crate) fn lend(&self, key: &Key, from: usize) {
+    /// Lends the socket to workers, where it is one for all. They must have it before datagrams are handed to them.
+    pub(crate) fn lend(&self, key: &Key, peers: &[Peer]) {
         let Some(lent) = &self.lent else { return };
-        for peer in self.peers.load().iter().skip(from) {
+        for peer in peers {
             match lent.try_clone() {
                 // A worker that is gone needs none.
                 Ok(socket) => {

@@ -353,9 +353,10 @@ impl Proxy {
         seats.extend(new);
         for (key, socket) in sockets.iter() {
             let mut peers = Vec::clone(&socket.peers.load());
-            peers.extend(seats.iter().skip(from).map(Seat::peer));
+            let newcomers: Vec<_> = seats.iter().skip(from).map(Seat::peer).collect();
+            socket.lend(key, &newcomers);
+            peers.extend(newcomers);
             socket.peers.store(Arc::new(peers));
-            socket.lend(key, from);
         }
         for (key, set) in sets {
             let Some(socket) = sockets.get(&key) else { continue };

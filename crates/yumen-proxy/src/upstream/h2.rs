@@ -1,8 +1,10 @@
 //! Connections to endpoints over HTTP/2: each carries many exchanges, and a worker keeps its own.
 //!
 //! A [`Channel`] is a connection with a task that drives it. An exchange takes a place on one that has room; where none has,
-//! a further connection is made, and those who come meanwhile wait for it instead of making theirs. A connection on which
-//! the endpoint said GOAWAY, or that broke, is not chosen again; what is still under way on it ends there.
+//! a further connection is made, and those who come meanwhile wait for it instead of making theirs. How much room a
+//! connection has is told by the endpoint's settings, the first thing it sends; before they are there it carries one
+//! exchange only, since more might be refused. A connection on which the endpoint said GOAWAY, or that broke, is not chosen
+//! again; what is still under way on it ends there.
 
 mod call;
 mod check;
@@ -37,8 +39,10 @@ const HEAD: u32 = 64 * 1024;
 /// What waits on one stream for the endpoint to take it.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// How long a new connection waits for the endpoint's settings when a request depends on them.
-const SETTINGS: Duration = Duration::from_millis(500);
+/// How long the endpoint's settings are waited for on a new connection.
+const SETTINGS: Duration = Duration::from_secs(1);
+/// What `h2` holds for the endpoint's limit of streams until its settings are there, and no endpoint can say.
+const UNTOLD: usize = usize::MAX - 1;
 
 /// A connection to an endpoint.
 pub(crate) struct Channel {
@@ -59,6 +63,8 @@ struct State {
     hangs: Cell<bool>,
     /// Since when nothing has been under way.
     rested: Cell<Instant>,
+    /// The endpoint's settings are there, or will not be waited for any longer.
+    told: Notify,
     metrics: Arc<UpstreamMetrics>,
     worker: usize,
 }
@@ -87,17 +93,12 @@ impl Place {
         Self { sender: channel.sender.clone(), state: Rc::clone(state) }
     }
 
-    /// Whether the endpoint takes an extended CONNECT. It says so in the first thing it sends, which may still be on its way.
+    /// Whether the endpoint takes an extended CONNECT. It says so in its settings, which may still be on their way.
     async fn takes_extended_connect(&self) -> bool {
-        let begun = rt::now();
-        while !self.sender.is_extended_connect_protocol_enabled() {
-            if self.is_reused() || rt::now() > begun + SETTINGS || self.state.gone.get() {
-                return false;
-            }
-            // Nothing tells when its settings were read.
-            rt::sleep(SETTINGS / 100).await;
+        if !has_told(&self.sender) && !self.state.gone.get() {
+            rt::timeout(SETTINGS, self.state.told.notified()).await.unwrap_or_default();
         }
-        true
+        self.sender.is_extended_connect_protocol_enabled()
     }
 
     /// Whether the connection carried another exchange before.
@@ -117,6 +118,18 @@ impl Drop for Place {
     }
 }
 
+/// Whether the endpoint's settings are there.
+fn has_told(sender: &SendRequest<Bytes>) -> bool {
+    sender.current_max_send_streams() != UNTOLD
+}
+
+/// A connection on which HTTP/2 is spoken, and that nobody drives yet.
+pub(crate) struct Started {
+    channel: Channel,
+    connection: Connection<Transport, Bytes>,
+    pulse: Option<Pulse>,
+}
+
 impl Channel {
     /// Speaks HTTP/2 on a connection from now on.
     ///
@@ -127,7 +140,7 @@ impl Channel {
         settings: &UpstreamHttp2,
         max_requests: Option<u32>,
         (metrics, worker): (&Arc<UpstreamMetrics>, usize),
-    ) -> Result<Self, h2::Error> {
+    ) -> Result<Started, h2::Error> {
         let (sender, mut connection) = builder(settings).handshake(transport).await?;
         let state = Rc::new(State {
             open: Cell::new(0),
@@ -137,6 +150,7 @@ impl Channel {
             gone: Cell::new(false),
             hangs: Cell::new(false),
             rested: Cell::new(rt::now()),
+            told: Notify::new(),
             metrics: Arc::clone(metrics),
             worker,
         });
@@ -147,8 +161,7 @@ impl Channel {
             asked: false,
             timer: Deadline::new(),
         });
-        drop(rt::spawn_local(drive(connection, pulse, Rc::downgrade(&state))));
-        Ok(Self { sender, state })
+        Ok(Started { channel: Self { sender, state }, connection, pulse })
     }
 
     /// A place, if there is one.
@@ -162,7 +175,8 @@ impl Channel {
             state.retire(error.is_go_away() && error.is_remote());
             return None;
         }
-        if state.open.get() as usize >= self.sender.current_max_send_streams() {
+        let room = if has_told(&self.sender) { self.sender.current_max_send_streams() } else { 1 };
+        if state.open.get() as usize >= room {
             return None;
         }
         let place = Place::new(self);
@@ -178,6 +192,7 @@ pub(super) fn builder(settings: &UpstreamHttp2) -> Builder {
     let mut builder = Builder::new();
     builder
         .enable_push(false)
+        .initial_max_send_streams(UNTOLD)
         .initial_window_size(settings.initial_window)
         .initial_connection_window_size(settings.connection_window)
         .max_header_list_size(HEAD)
@@ -219,12 +234,44 @@ impl Pulse {
     }
 }
 
+/// A connection whose endpoint has not told its settings. Those who wait for the connection go on when this is dropped.
+struct Untold {
+    sender: SendRequest<Bytes>,
+    timer: Deadline,
+    _dialling: Dialling,
+}
+
+impl Untold {
+    fn new(sender: SendRequest<Bytes>, dialling: Dialling) -> Self {
+        let timer = Deadline::new();
+        timer.set_in(SETTINGS);
+        Self { sender, timer, _dialling: dialling }
+    }
+
+    /// Ready when the settings are there, or overdue.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if has_told(&self.sender) { Poll::Ready(()) } else { self.timer.poll_expired(cx) }
+    }
+}
+
 /// Drives a connection to its end.
-async fn drive(mut connection: Connection<Transport, Bytes>, mut pulse: Option<Pulse>, state: Weak<State>) {
+async fn drive(
+    mut connection: Connection<Transport, Bytes>,
+    mut pulse: Option<Pulse>,
+    untold: Untold,
+    state: Weak<State>,
+) {
+    let mut untold = Some(untold);
     let ended = std::future::poll_fn(|cx| {
         loop {
             if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
                 return Poll::Ready(ended.map_err(Some));
+            }
+            if untold.as_mut().is_some_and(|untold| untold.poll(cx).is_ready()) {
+                untold = None;
+                if let Some(state) = state.upgrade() {
+                    state.told.notify_waiters();
+                }
             }
             let Some(pulse) = &mut pulse else { return Poll::Pending };
             let was_asked = pulse.asked;
@@ -241,6 +288,7 @@ async fn drive(mut connection: Connection<Transport, Bytes>, mut pulse: Option<P
     if let Some(state) = state.upgrade() {
         state.hangs.set(matches!(ended, Err(None)));
         state.retire(matches!(&ended, Err(Some(error)) if error.is_go_away() && error.is_remote()));
+        state.told.notify_waiters();
     }
 }
 
@@ -291,13 +339,14 @@ impl Drop for Dialling {
 }
 
 impl Dialling {
-    /// The connection was made: gives a place on it, and lets those in who wait.
-    pub(crate) fn made(self, mut channel: Channel) -> Option<Place> {
-        let place = channel.enter();
+    /// The connection was made: gives a place on it, and lets those in who wait once there is known to be room for them.
+    pub(crate) fn made(self, Started { mut channel, connection, pulse }: Started) -> Option<Place> {
+        let (place, state, sender) = (channel.enter(), Rc::downgrade(&channel.state), channel.sender.clone());
         if let Some(shelf) = self.channels.shelves.borrow_mut().get_mut(&self.endpoint) {
             shelf.is_http1 = false;
             shelf.channels.push(channel);
         }
+        drop(rt::spawn_local(drive(connection, pulse, Untold::new(sender, self), state)));
         place
     }
 

@@ -218,11 +218,11 @@ impl Send<'_> {
         };
         let started =
             Channel::start(transport, &upstream.config.http2, endpoint.pool.max_requests, (&upstream.metrics, index));
-        let channel = match rt::timeout(self.phase.connect, started).await {
+        let started = match rt::timeout(self.phase.connect, started).await {
             Ok(started) => started.map_err(|error| failed(error.to_string()))?,
             Err(_) => return Err(failed("it took nothing in time".to_owned())),
         };
-        dialling.made(channel).map(Made::Place).ok_or_else(|| failed("it takes no request".to_owned()))
+        dialling.made(started).map(Made::Place).ok_or_else(|| failed("it takes no request".to_owned()))
     }
 }
 
