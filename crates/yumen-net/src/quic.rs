@@ -7,6 +7,8 @@
 //!
 //! Early data (0-RTT) is never accepted. The library below needs futures that are `Send`; everything else stays on the worker.
 
+mod socket;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -109,8 +111,8 @@ impl QuicEndpoint {
         let mut config = EndpointConfig::default();
         let steer = socket.steer();
         config.cid_generator(move || Box::new(Ids(steer)));
-        let own = socket.try_clone()?.into_std();
-        let endpoint = quinn::Endpoint::new(config, None, own, Arc::new(TokioRuntime))?;
+        let own = socket::Socket::start(socket.try_clone()?.into_std())?;
+        let endpoint = quinn::Endpoint::new_with_abstract_socket(config, None, own, Arc::new(TokioRuntime))?;
         Ok(Self { endpoint, socket })
     }
 
