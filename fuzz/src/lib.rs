@@ -1,5 +1,6 @@
 //! What must hold for every input. The fuzz targets and the smoke test of each crate share these checks.
 
+pub mod alibaba;
 pub mod config;
 pub mod frames;
 pub mod grpc_web;

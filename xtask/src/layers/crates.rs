@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Complaint;
 
-const VOCABULARY: &[&str] = &["yumen-core", "yumen-http1", "yumen-http2", "yumen-grpc"];
+const VOCABULARY: &[&str] = &["yumen-core", "yumen-http1", "yumen-http2", "yumen-grpc", "yumen-alibaba"];
 const GROUND: &[&str] = &["yumen-config", "yumen-net", "yumen-telemetry"];
 const FRONT_DOOR: &str = "yumen";
 const STAGE: &str = "yumen-test";

@@ -1,0 +1,34 @@
+//! A client of Alibaba Cloud.
+//!
+//! It signs requests ([`sign`]): ACS3-HMAC-SHA256, which every product of the OpenAPI takes, the older RPC and ROA
+//! signatures of version 1, version 4 of the object store OSS (in headers and in presigned URLs), and versions 4 and 1 of
+//! the log service SLS.
+//!
+//! It knows nothing of the program that uses it, and nothing of the operating system apart from the rights of files.
+//! Key material is never part of a `Debug` output, of an error or of a URL, presigned URLs apart, where the service wants
+//! the session token.
+//!
+//! ```
+//! use yumen_alibaba::{AccessKey, Draft, Operation, Stamp, Timestamp, sign};
+//!
+//! let key = AccessKey::new("key-id", "key-secret");
+//! let mut draft = Draft::new("POST", "alidns.aliyuncs.com", "/");
+//! draft.query.push(("DomainName".to_owned(), "example.com".to_owned()));
+//! let operation = Operation { version: "2015-01-09", action: "DescribeDomainRecords" };
+//! let stamp = Stamp { time: Timestamp::from_unix(1_767_323_045), nonce: "n-1".to_owned() };
+//! sign::acs3::sign(&mut draft, &key, &operation, &stamp);
+//! let authorization = draft.headers.value("authorization").unwrap_or_default();
+//! assert!(authorization.starts_with("ACS3-HMAC-SHA256 Credential=key-id,"));
+//! ```
+
+pub mod sign;
+mod draft;
+mod clock;
+mod key;
+mod date;
+pub mod encode;
+
+pub use clock::{Clock, Stamp, nonce};
+pub use date::Timestamp;
+pub use draft::{Draft, Headers, Operation};
+pub use key::{AccessKey, Secret};
