@@ -21,6 +21,7 @@ use crate::listen::unmapped;
 use crate::tls::{ServerTls, TlsError, TlsFacts, provider};
 use crate::udp::{BoundUdp, Steer};
 pub use h3_quinn::{Connection as Carrier, RecvStream, SendStream};
+pub use socket::Socket;
 
 /// The length of our connection ids.
 const ID: usize = 8;
@@ -111,7 +112,7 @@ impl QuicEndpoint {
         let mut config = EndpointConfig::default();
         let steer = socket.steer();
         config.cid_generator(move || Box::new(Ids(steer)));
-        let own = socket::Socket::start(socket.try_clone()?.into_std())?;
+        let own = Socket::start(socket.try_clone()?.into_std())?;
         let endpoint = quinn::Endpoint::new_with_abstract_socket(config, None, own, Arc::new(TokioRuntime))?;
         Ok(Self { endpoint, socket })
     }

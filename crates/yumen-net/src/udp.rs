@@ -8,12 +8,13 @@
 //! A datagram is never cut: buffers hold the largest one, and large answers may be fragmented by the network layer, as
 //! those of any UDP service.
 
+mod state;
 mod table;
 
 use std::io::{self, IoSliceMut, Read};
 use std::net::{IpAddr, SocketAddr};
 
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -21,6 +22,7 @@ use tokio::net::UdpSocket;
 use crate::dial::DialError;
 use crate::listen::{Inherited, ListenError, ListenOptions, unmapped};
 use crate::os;
+pub(crate) use state::SocketState;
 pub use table::Table;
 
 /// The largest datagram there can be.
@@ -257,7 +259,7 @@ fn pieces(all: &[u8], size: usize) -> impl Iterator<Item = &[u8]> {
 #[derive(Debug)]
 pub struct UdpListener {
     io: UdpSocket,
-    state: UdpSocketState,
+    state: SocketState,
     local: SocketAddr,
 }
 
@@ -268,7 +270,7 @@ impl UdpListener {
     /// The runtime cannot register it, or the system cannot tell where datagrams were sent to.
     pub fn start(bound: BoundUdp) -> io::Result<Self> {
         let local = bound.inner.local_addr()?;
-        let state = UdpSocketState::new((&bound.inner).into())?;
+        let state = SocketState::new(&bound.inner)?;
         os::prepare_datagrams(&SockRef::from(&bound.inner), local.is_ipv6())?;
         Ok(Self { io: UdpSocket::from_std(bound.inner)?, state, local })
     }
@@ -311,7 +313,7 @@ impl UdpListener {
         let mut chunks = batch.room.chunks_exact_mut(LARGEST);
         let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-        self.state.recv((&self.io).into(), &mut slices, &mut batch.metas)
+        self.state.recv(&self.io, &mut slices, &mut batch.metas)
     }
 
     /// Sends one datagram, or with `piece` several of that size in a row of which the last may be shorter, to the client
@@ -324,7 +326,7 @@ impl UdpListener {
         let Some(size) = piece.filter(|piece| *piece < bytes.len()) else {
             return self.send_one(flow, bytes, None).map(|()| bytes.len());
         };
-        if self.state.max_gso_segments() >= bytes.len().div_ceil(size) {
+        if self.state.max_segments() >= bytes.len().div_ceil(size) {
             match self.send_one(flow, bytes, Some(size)) {
                 Ok(()) => return Ok(bytes.len()),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(e),
@@ -345,7 +347,7 @@ impl UdpListener {
 
     fn send_one(&self, flow: Flow, contents: &[u8], segment_size: Option<usize>) -> io::Result<()> {
         let transmit = Transmit { destination: flow.from, ecn: None, contents, segment_size, src_ip: flow.to };
-        let once = || self.state.try_send((&self.io).into(), &transmit);
+        let once = || self.state.try_send(&self.io, &transmit);
         let send = || match once() {
             // Once more by way of the runtime: it has to see that there is no room, or it would not wait for any.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.io.try_io(Interest::WRITABLE, once),

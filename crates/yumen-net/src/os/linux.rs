@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 
 pub(crate) use super::unix::PORT_PATIENCE;
 pub(super) use super::unix::{
-    TOO_LARGE, create_folder, create_new, exposure, intrusion, is_exhausted, is_of_connection, is_of_datagram,
-    lacks_family, prepare_console, raise_file_limit, replace, take_inherited,
+    NO_OPTION, TOO_LARGE, create_folder, create_new, exposure, intrusion, is_exhausted, is_of_connection,
+    is_of_datagram, lacks_family, prepare_console, raise_file_limit, replace, take_inherited,
 };
 use super::{HostStats, ProcessStats};
 
@@ -73,6 +73,9 @@ pub(crate) fn steer_quic(socket: &Socket, count: usize) -> io::Result<()> {
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Nothing to be done: an answer to a client that is gone is told of once, and passed over.
+pub(crate) fn ignore_resets(_socket: &Socket) {}
 
 /// Lets datagrams be fragmented again that are larger than the way takes, which the library forbids for QUIC.
 pub(crate) fn prepare_datagrams(socket: &Socket, is_ipv6: bool) -> io::Result<()> {

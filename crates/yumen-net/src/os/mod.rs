@@ -51,8 +51,8 @@ pub use unix::{LocalListener, LocalStream};
 pub use windows::{LocalListener, LocalStream};
 
 pub(crate) use system::{
-    PORT_PATIENCE, Pipe, claim_datagram_port, claim_port, delay_source_port, prepare_datagrams, splice_in, splice_out,
-    steer_quic,
+    PORT_PATIENCE, Pipe, claim_datagram_port, claim_port, delay_source_port, ignore_resets, prepare_datagrams,
+    splice_in, splice_out, steer_quic,
 };
 
 /// A socket on its way to another process, with the label by which that one knows it. A label has no `;` and no `=`.
@@ -169,6 +169,11 @@ pub(crate) fn is_of_datagram(e: &std::io::Error) -> bool {
         e.kind(),
         K::ConnectionRefused | K::ConnectionReset | K::Interrupted | K::NetworkUnreachable | K::HostUnreachable
     ) || system::is_of_datagram(e)
+}
+
+/// The socket has no such option, here.
+pub(crate) fn lacks_option(e: &std::io::Error) -> bool {
+    e.raw_os_error().is_some_and(|code| system::NO_OPTION.contains(&code))
 }
 
 /// A datagram was larger than can be sent.

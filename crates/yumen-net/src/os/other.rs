@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 
 pub(crate) use super::unix::PORT_PATIENCE;
 pub(super) use super::unix::{
-    TOO_LARGE, create_folder, create_new, exposure, intrusion, is_exhausted, is_of_connection, is_of_datagram,
-    lacks_family, prepare_console, raise_file_limit, replace, take_inherited,
+    NO_OPTION, TOO_LARGE, create_folder, create_new, exposure, intrusion, is_exhausted, is_of_connection,
+    is_of_datagram, lacks_family, prepare_console, raise_file_limit, replace, take_inherited,
 };
 use super::{HostStats, ProcessStats};
 
@@ -34,6 +34,9 @@ pub(crate) fn claim_datagram_port(_socket: &Socket, _share: bool) -> io::Result<
 pub(crate) fn steer_quic(_socket: &Socket, _count: usize) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+/// Nothing to be done: an answer to a client that is gone is told of once, and passed over.
+pub(crate) fn ignore_resets(_socket: &Socket) {}
 
 pub(crate) fn prepare_datagrams(_socket: &Socket, _is_ipv6: bool) -> io::Result<()> {
     Ok(())

@@ -72,6 +72,7 @@ pub(super) fn is_of_connection(e: &io::Error) -> bool {
 }
 
 pub(super) const TOO_LARGE: i32 = libc::EMSGSIZE;
+pub(super) const NO_OPTION: [i32; 2] = [libc::EOPNOTSUPP, libc::ENOPROTOOPT];
 
 pub(super) fn is_of_datagram(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::EPROTO | libc::ENOPROTOOPT | libc::EHOSTDOWN))

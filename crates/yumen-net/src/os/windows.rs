@@ -28,8 +28,8 @@ use windows_sys::Win32::System::Threading::{
 
 use super::windows_private::Rights;
 pub(super) use super::windows_private::{create_folder, create_new, exposure, intrusion};
-pub(super) use super::windows_udp::{TOO_LARGE, is_of_datagram};
-pub(crate) use super::windows_udp::{claim_datagram_port, prepare_datagrams, steer_quic};
+pub(super) use super::windows_udp::{NO_OPTION, TOO_LARGE, is_of_datagram};
+pub(crate) use super::windows_udp::{claim_datagram_port, ignore_resets, prepare_datagrams, steer_quic};
 use super::{HostStats, ProcessStats};
 
 /// A port has one socket; one worker accepts from it and hands connections on.

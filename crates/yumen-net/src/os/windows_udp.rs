@@ -8,7 +8,7 @@ use std::ptr;
 use socket2::Socket;
 use windows_sys::Win32::Networking::WinSock::{
     IP_DONTFRAGMENT, IPPROTO_IP, IPPROTO_IPV6, IPV6_DONTFRAG, SIO_UDP_CONNRESET, SIO_UDP_NETRESET, SOCKET, WSAEMSGSIZE,
-    WSAENETRESET, WSAIoctl, setsockopt,
+    WSAENETRESET, WSAENOPROTOOPT, WSAEOPNOTSUPP, WSAIoctl, setsockopt,
 };
 
 /// Exclusive, as for streams.
@@ -16,8 +16,17 @@ pub(crate) fn claim_datagram_port(socket: &Socket, share: bool) -> io::Result<()
     super::windows::claim_port(socket, share, true)
 }
 
-/// Lets datagrams be fragmented again, which the library forbids for QUIC, and keeps answers to clients that are gone
-/// from failing what is received next.
+/// Keeps answers to clients that are gone from failing what is received next.
+pub(crate) fn ignore_resets(socket: &Socket) {
+    for control in [SIO_UDP_CONNRESET, SIO_UDP_NETRESET] {
+        // Systems without the control tell no such errors, and those that are told are passed over when they come.
+        if let Err(error) = switch_off(socket.as_raw_socket() as SOCKET, control) {
+            tracing::debug!(%error, "resets of UDP are still told");
+        }
+    }
+}
+
+/// Lets datagrams be fragmented again, which the library forbids for QUIC.
 pub(crate) fn prepare_datagrams(socket: &Socket, is_ipv6: bool) -> io::Result<()> {
     let handle = socket.as_raw_socket() as SOCKET;
     // A socket for both families has both options; one for IPv6 only refuses that of IPv4.
@@ -27,16 +36,11 @@ pub(crate) fn prepare_datagrams(socket: &Socket, is_ipv6: bool) -> io::Result<()
     } else {
         plain?;
     }
-    for control in [SIO_UDP_CONNRESET, SIO_UDP_NETRESET] {
-        // Systems without the control tell no such errors, and those that are told are passed over when they come.
-        if let Err(error) = switch_off(handle, control) {
-            tracing::debug!(%error, "resets of UDP are still told");
-        }
-    }
     Ok(())
 }
 
 pub(super) const TOO_LARGE: i32 = WSAEMSGSIZE;
+pub(super) const NO_OPTION: [i32; 2] = [WSAEOPNOTSUPP, WSAENOPROTOOPT];
 
 pub(super) fn is_of_datagram(e: &io::Error) -> bool {
     e.raw_os_error() == Some(WSAENETRESET)

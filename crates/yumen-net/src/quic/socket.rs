@@ -12,32 +12,34 @@ use std::task::{Context, Poll, ready};
 
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
-use quinn_udp::{BATCH_SIZE, UdpSocketState};
+use quinn_udp::BATCH_SIZE;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+
+use crate::udp::SocketState;
 
 /// How many failures to receive in a row before others have their turn.
 const PATIENCE: usize = 16;
 
-/// A socket for QUIC, registered with the runtime of its worker.
+/// A socket for an endpoint of `quinn`, registered with the runtime that it is started in.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub struct Socket {
     io: UdpSocket,
-    state: UdpSocketState,
+    state: SocketState,
 }
 
 impl Socket {
-    /// Takes it over into the runtime of the calling worker.
+    /// Takes it over into the calling runtime.
     ///
     /// # Errors
-    /// The runtime cannot register it, or the system lacks what QUIC needs.
-    pub(super) fn start(socket: std::net::UdpSocket) -> io::Result<Arc<Self>> {
-        let state = UdpSocketState::new((&socket).into())?;
+    /// The runtime cannot register it.
+    pub fn start(socket: std::net::UdpSocket) -> io::Result<Arc<Self>> {
+        let state = SocketState::new(&socket)?;
         Ok(Arc::new(Self { state, io: UdpSocket::from_std(socket)? }))
     }
 
     fn send(&self, transmit: &quinn_udp::Transmit<'_>) -> io::Result<()> {
-        match self.state.try_send((&self.io).into(), transmit) {
+        match self.state.try_send(&self.io, transmit) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
             // What was not sent is sent again by the rules of QUIC, or not missed: a look for the largest datagram that
             // gets through is answered so.
@@ -53,7 +55,7 @@ impl Socket {
         let room = bufs.len().min(metas.len()).min(BATCH_SIZE);
         let mut taken: [quinn_udp::RecvMeta; BATCH_SIZE] = std::array::from_fn(|_| quinn_udp::RecvMeta::default());
         let (bufs, into) = (bufs.get_mut(..room).unwrap_or_default(), taken.get_mut(..room).unwrap_or_default());
-        let filled = self.state.recv((&self.io).into(), bufs, into)?;
+        let filled = self.state.recv(&self.io, bufs, into)?;
         for (to, from) in metas.iter_mut().zip(&taken).take(filled) {
             *to = RecvMeta {
                 addr: from.addr,
@@ -109,11 +111,11 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.state.max_gso_segments()
+        self.state.max_segments()
     }
 
     fn max_receive_segments(&self) -> usize {
-        self.state.gro_segments()
+        self.state.joined()
     }
 
     fn may_fragment(&self) -> bool {

@@ -71,6 +71,29 @@ async fn joined_datagrams_arrive_apart() {
 }
 
 #[tokio::test]
+async fn socket_without_options_carries_datagrams_plainly() {
+    let listener = UdpListener { state: SocketState::Plain, ..listener(([127, 0, 0, 1], 0)) };
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let sent: Vec<Vec<u8>> = [0, 1, 1472, 65_507].iter().map(|n| vec![*n as u8; *n]).collect();
+    for one in &sent {
+        client.send_to(one, listener.local_addr()).unwrap();
+    }
+    let got = receive(&listener, sent.len()).await;
+    assert!(got.iter().zip(&sent).all(|((_, got), sent)| got == sent));
+    let (flow, _) = got[0];
+    assert_eq!(
+        (flow.client(), flow.local(listener.local_addr())),
+        (client.local_addr().unwrap(), listener.local_addr())
+    );
+    assert_eq!(listener.try_send(flow, &[7; 2500], Some(1000)).unwrap(), 2500);
+    let mut buf = [0; 2000];
+    for length in [1000, 1000, 500] {
+        assert_eq!(client.recv(&mut buf).unwrap(), length);
+    }
+}
+
+#[tokio::test]
 async fn endpoint_where_nobody_listens_is_told_as_refused() {
     let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let link = UdpLink::connect(closed).unwrap();

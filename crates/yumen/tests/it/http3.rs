@@ -1,6 +1,6 @@
 //! HTTP/3 with clients: a client of the same libraries, which says what a browser would say.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::runtime::Runtime;
+use yumen_net::quic::Socket;
 use yumen_test::PATIENCE;
 
 use crate::authority::Authority;
@@ -54,6 +55,18 @@ struct Answer {
     body: Vec<u8>,
 }
 
+/// A socket like those of the gateway: the library's own asks for more than Wine has.
+fn socket() -> Arc<Socket> {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    Socket::start(socket).unwrap()
+}
+
+fn endpoint() -> quinn::Endpoint {
+    let (config, runtime) = (quinn::EndpointConfig::default(), Arc::new(quinn::TokioRuntime));
+    quinn::Endpoint::new_with_abstract_socket(config, None, socket(), runtime).unwrap()
+}
+
 fn tls(site: &Site) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(site.folder().join("ca.pem")).unwrap()).unwrap();
@@ -72,7 +85,7 @@ impl Client {
         let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
         let to = site.addr("web");
         let (endpoint, connection, requests) = runtime.block_on(async {
-            let mut endpoint = quinn::Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+            let mut endpoint = endpoint();
             endpoint.set_default_client_config(config);
             let connection = endpoint.connect(to, "one.test").unwrap().await.unwrap();
             let (mut driver, requests) = h3::client::new(h3_quinn::Connection::new(connection.clone())).await.unwrap();
@@ -216,8 +229,7 @@ fn client_whose_address_changes_keeps_its_connection() {
     for _ in 0..12 {
         let mut client = Client::connect(&site);
         assert_eq!(client.get("/").status, 200);
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        client.runtime.block_on(async { client.endpoint.rebind(socket).unwrap() });
+        client.runtime.block_on(async { client.endpoint.rebind_abstract(socket()).unwrap() });
         assert_eq!(client.get("/").status, 200);
         assert!(client.connection.close_reason().is_none());
     }
