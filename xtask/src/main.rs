@@ -37,7 +37,7 @@ usage: cargo xtask COMMAND
   sizes    files, functions and argument lists within their budgets; prints the medians
   windows  the same for Windows: build, lint and test under Wine; see `cargo xtask windows help`
   dist     packages, sums and the SBOM of a release; see `cargo xtask dist --help`
-  bench    Yumen, nginx, HAProxy and Caddy in one run; see `cargo xtask bench --help`
+  bench    Yumen beside nginx, HAProxy, Caddy and nghttpx in one run; see `cargo xtask bench --help`
 ";
 
 fn main() -> ExitCode {

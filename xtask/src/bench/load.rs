@@ -1,5 +1,5 @@
-//! The clients: `wrk` and `openssl s_time` for rates, and small ones of our own for what those cannot do: idle
-//! connections, a relayed stream, a steady load that sorts its failures.
+//! The clients of HTTP/1.1 and of relays: `wrk` and `openssl s_time` for rates, and small ones of our own for what those
+//! cannot do: a relayed stream, a steady load that sorts its failures.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,15 +9,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::process::{output, words};
 use super::proxies::Site;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What `wrk` measured.
+/// What a client of requests measured.
 pub(crate) struct Rate {
     pub(crate) requests: f64,
     pub(crate) per_second: f64,
@@ -75,53 +73,7 @@ pub(crate) fn handshakes(site: &Site, port: u16, seconds: u64) -> Result<(f64, f
     Ok((count, count / elapsed))
 }
 
-/// What an idle connection did before it fell silent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Idle {
-    Silent,
-    AfterRequest,
-    TlsAfterRequest,
-}
-
-/// An open connection; it closes when dropped.
-pub(crate) enum Held {
-    Plain(#[expect(dead_code, reason = "held open, not used")] TcpStream),
-    Tls(#[expect(dead_code, reason = "held open, not used")] Box<StreamOwned<ClientConnection, TcpStream>>),
-}
-
-/// Opens `count` connections that end up idle.
-pub(crate) fn hold(site: &Site, port: u16, kind: Idle, count: usize) -> Result<Vec<Held>> {
-    let config = client_config(site)?;
-    (0..count).map(|_| hold_one(&config, port, kind)).collect()
-}
-
-fn hold_one(config: &Arc<ClientConfig>, port: u16, kind: Idle) -> Result<Held> {
-    let mut socket = connect(port)?;
-    if kind == Idle::TlsAfterRequest {
-        let name = ServerName::try_from("localhost").context("localhost is a name")?;
-        let mut session = ClientConnection::new(Arc::clone(config), name)?;
-        while session.is_handshaking() {
-            session.complete_io(&mut socket).context("the TLS handshake failed")?;
-        }
-        let mut stream = StreamOwned::new(session, socket);
-        exchange(&mut stream, "/small").map_err(|failure| anyhow::anyhow!("{}", failure.text()))?;
-        return Ok(Held::Tls(Box::new(stream)));
-    }
-    if kind == Idle::AfterRequest {
-        exchange(&mut socket, "/small").map_err(|failure| anyhow::anyhow!("{}", failure.text()))?;
-    }
-    Ok(Held::Plain(socket))
-}
-
-fn client_config(site: &Site) -> Result<Arc<ClientConfig>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(site.folder.join("cert.pem")).context("cannot read cert.pem")?)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
-}
-
-fn connect(port: u16) -> Result<TcpStream> {
+pub(crate) fn connect(port: u16) -> Result<TcpStream> {
     let socket = TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("cannot connect to port {port}"))?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
@@ -159,13 +111,13 @@ impl Failure {
 }
 
 /// One answer: its body, and whether the server will close the connection.
-struct Answer {
+pub(crate) struct Answer {
     body: Vec<u8>,
     closes: bool,
 }
 
 /// Sends one GET and reads its answer to the end.
-fn exchange(stream: &mut (impl Read + Write), path: &str) -> Result<Answer, Failure> {
+pub(crate) fn exchange(stream: &mut (impl Read + Write), path: &str) -> Result<Answer, Failure> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).and_then(|()| stream.flush()).map_err(|_| Failure::Unanswered)?;
     let mut text = Vec::new();

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: Yumen beside nginx, HAProxy and Caddy, in one run, on one machine, against one origin.
+//! `cargo xtask bench`: Yumen beside nginx, HAProxy, Caddy and nghttpx, in one run, on one machine, against the same origins.
 //!
 //! Figures of different runs must not be compared: a machine has moods. Within a run the rounds are interleaved, every
 //! product is pinned to the same core, and the median of the rounds counts. CPU is that of the whole process tree, from
@@ -7,6 +7,16 @@
 mod rows;
 
 mod proxies;
+
+mod newer;
+
+mod held;
+
+mod echo;
+
+mod h2load;
+
+mod h3load;
 
 mod load;
 
@@ -30,6 +40,7 @@ usage: cargo xtask bench [OPTIONS]
   --quick           fewer and shorter rounds: a glance, not a result
   --only ROW,…      these rows only
   --json FILE       write every sample there as well
+  --readme          put the table into README.md
   --yumen PATH      the program under test (default target/release/yumen)
   --cores N         cores and workers for each proxy (default 1)
   --rounds N        rounds per row (default 5, with --quick 2)
@@ -43,6 +54,7 @@ struct Options {
     quick: bool,
     only: Vec<String>,
     json: Option<PathBuf>,
+    readme: bool,
     yumen: PathBuf,
     cores: usize,
     rounds: Option<usize>,
@@ -63,9 +75,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     ensure!(!products.is_empty(), "none of the products is installed");
     facts(&site, &options, &products, &mut report);
     let _origin: Server = proxies::start_origin(&site)?;
+    let _newer = start_newer_origins(&site, &mut report);
     let mut bench = Bench { site: &site, pace: pace(&options), products, only: options.only, report };
     bench.run()?;
     print!("{}", bench.report.table());
+    if options.readme {
+        let path = crate::root()?.join("README.md");
+        let text = std::fs::read_to_string(&path).context("cannot read README.md")?;
+        let text = report::with_table(&text, &bench.report.markdown()).context("README.md has no place for figures")?;
+        std::fs::write(&path, text).context("cannot write README.md")?;
+    }
     if let Some(path) = options.json {
         let text = serde_json::to_string_pretty(&bench.report.json())?;
         std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
@@ -79,8 +98,16 @@ fn rows_help() -> String {
 
 fn parse(arguments: &[String]) -> Result<Options> {
     let yumen = crate::root()?.join("target/release/yumen");
-    let mut options =
-        Options { quick: false, only: Vec::new(), json: None, yumen, cores: 1, rounds: None, access_log: false };
+    let mut options = Options {
+        quick: false,
+        only: Vec::new(),
+        json: None,
+        readme: false,
+        yumen,
+        cores: 1,
+        rounds: None,
+        access_log: false,
+    };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} needs a value"));
@@ -89,6 +116,7 @@ fn parse(arguments: &[String]) -> Result<Options> {
             "--access-log" => options.access_log = true,
             "--no-access-log" => options.access_log = false,
             "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
+            "--readme" => options.readme = true,
             "--json" => options.json = Some(value()?.into()),
             "--yumen" => options.yumen = value()?.into(),
             "--cores" => options.cores = value()?.parse().context("--cores needs a number")?,
@@ -130,6 +158,7 @@ fn prepare(options: &Options, folder: PathBuf) -> Result<Site> {
     output(&words(["prlimit", "--pid", &own, "--nofile=16384:"]), Duration::from_secs(5))
         .context("cannot allow 16384 open files: raise the hard limit (`ulimit -Hn`)")?;
     proxies::write_certificate(&folder)?;
+    let [h2, grpc] = free_ports()?;
     let site = Site {
         yumen: options.yumen.clone(),
         load_cores,
@@ -138,9 +167,20 @@ fn prepare(options: &Options, folder: PathBuf) -> Result<Site> {
         access_log: options.access_log,
         origin: free_ports()?,
         raw: load::start_raw_server()?,
+        newer: newer::Origins { h2, grpc, websocket: echo::start_websocket_server()?, udp: echo::start_udp_server()? },
         folder,
     };
     Ok(site)
+}
+
+/// The origins of HTTP/2 and gRPC; none, and no such rows, where nghttp2's programs are missing.
+fn start_newer_origins(site: &Site, report: &mut Report) -> Vec<Server> {
+    if ["h2load", "nghttpd"].iter().any(|program| !crate::ci::is_installed(program)) {
+        report.problem("no h2load or nghttpd: `apt-get install nghttp2-client nghttp2-server`".to_owned());
+        return Vec::new();
+    }
+    let both = [newer::start_h2_origin(site), newer::start_grpc_origin(site)];
+    both.into_iter().filter_map(|origin| origin.map_err(|error| report.problem(format!("{error:#}"))).ok()).collect()
 }
 
 /// The products that can take part; the others are named with the reason.
@@ -152,7 +192,7 @@ fn entrants(site: &Site, report: &mut Report) -> Vec<Product> {
             None => present.push(product),
         }
     }
-    for product in present.iter().filter(|product| !product.has_relay()) {
+    for product in present.iter().filter(|product| product.is_classic() && !product.has_relay()) {
         report.problem(format!("{} has no TCP relay here", product.name()));
     }
     present

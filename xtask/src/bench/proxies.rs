@@ -1,11 +1,13 @@
 //! The products under test: how each is configured and started. All do the same work: one core, a keep-alive pool to
-//! the same origin, plain HTTP, HTTPS and, where the product can, a TCP relay.
+//! the same origin, plain HTTP, HTTPS and, where the product can, a TCP relay. What they have beyond HTTP/1.1 is
+//! configured in [`newer`], and only where it is measured, so that it weighs on no other figure.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::newer;
 use super::process::{Server, free_ports, output, words};
 use crate::ci::{is_installed, is_root};
 
@@ -19,10 +21,12 @@ pub(crate) enum Product {
     Nginx,
     Haproxy,
     Caddy,
+    /// In the rows of HTTP/2, gRPC and WebSockets only.
+    Nghttpx,
 }
 
 impl Product {
-    pub(crate) const ALL: [Self; 4] = [Self::Yumen, Self::Nginx, Self::Haproxy, Self::Caddy];
+    pub(crate) const ALL: [Self; 5] = [Self::Yumen, Self::Nginx, Self::Haproxy, Self::Caddy, Self::Nghttpx];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -30,6 +34,7 @@ impl Product {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Caddy => "caddy",
+            Self::Nghttpx => "nghttpx",
         }
     }
 
@@ -40,6 +45,7 @@ impl Product {
             Self::Nginx => words(["nginx", "-v"]),
             Self::Haproxy => words(["haproxy", "-v"]),
             Self::Caddy => words(["caddy", "version"]),
+            Self::Nghttpx => words(["nghttpx", "--version"]),
         }
     }
 
@@ -51,17 +57,40 @@ impl Product {
                 site.yumen.display()
             )),
             Self::Yumen => None,
-            other if !is_installed(other.name()) => Some(format!("not installed: `apt-get install {}`", other.name())),
+            other if !is_installed(other.name()) => {
+                Some(format!("not installed: `apt-get install {}`", other.package()))
+            }
             _ => None,
         }
+    }
+
+    /// Whether it takes part in the rows of HTTP/1.1.
+    pub(crate) fn is_classic(self) -> bool {
+        self != Self::Nghttpx
+    }
+
+    fn package(self) -> &'static str {
+        if self == Self::Nghttpx { "nghttp2-proxy" } else { self.name() }
     }
 
     /// Caddy has no TCP proxy of its own, and nginx only with its stream module.
     pub(crate) fn has_relay(self) -> bool {
         match self {
-            Self::Caddy => false,
+            Self::Caddy | Self::Nghttpx => false,
             Self::Nginx => Path::new(STREAM_MODULE).exists(),
             Self::Yumen | Self::Haproxy => true,
+        }
+    }
+
+    /// Whether the product can do what a row of a newer protocol asks, in the version that Debian has.
+    pub(crate) fn speaks(self, row: &str) -> bool {
+        match row {
+            // nginx speaks HTTP/2 with an endpoint for gRPC only.
+            "h2 both" => self != Self::Nginx,
+            "udp" => matches!(self, Self::Yumen) || self == Self::Nginx && self.has_relay(),
+            // nginx 1.22 has no HTTP/3, and Debian's HAProxy and nghttpx are built without.
+            "h3" => matches!(self, Self::Yumen | Self::Caddy),
+            _ => true,
         }
     }
 }
@@ -79,6 +108,8 @@ pub(crate) struct Site {
     pub(crate) origin: [u16; 2],
     /// The raw TCP server behind the relays.
     pub(crate) raw: u16,
+    /// What stands behind the newer protocols.
+    pub(crate) newer: newer::Origins,
 }
 
 /// One product, running.
@@ -95,13 +126,23 @@ pub(crate) struct Ports {
     pub(crate) tls: u16,
     pub(crate) relay: u16,
     admin: u16,
+    pub(crate) newer: newer::Ports,
 }
 
 impl Proxy {
     /// Writes the configuration and starts the product. `routes` asks for that many routes (Yumen only; 0: just one).
     pub(crate) fn start(site: &Site, product: Product, routes: usize) -> Result<Self> {
+        Self::begin(site, product, Variant { generation: 0, routes, newer: false })
+    }
+
+    /// The same with the newer protocols.
+    pub(crate) fn start_newer(site: &Site, product: Product) -> Result<Self> {
+        Self::begin(site, product, Variant { generation: 0, routes: 0, newer: true })
+    }
+
+    fn begin(site: &Site, product: Product, variant: Variant) -> Result<Self> {
         let [web, tls, relay, admin] = free_ports()?;
-        let ports = Ports { web, tls, relay, admin };
+        let ports = Ports { web, tls, relay, admin, newer: newer::Ports::free()? };
         let folder = site.folder.join(format!("{}-{web}", product.name()));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let config = folder.join(match product {
@@ -109,8 +150,9 @@ impl Proxy {
             Product::Nginx => "nginx.conf",
             Product::Haproxy => "haproxy.cfg",
             Product::Caddy => "Caddyfile",
+            Product::Nghttpx => "nghttpx.conf",
         });
-        write_config(site, product, ports, &config, Variant { generation: 0, routes })?;
+        write_config(site, product, ports, &config, variant)?;
         let command = command(site, product, &folder, &config);
         let home = folder.display().to_string();
         let threads = site.workers.to_string();
@@ -123,12 +165,12 @@ impl Proxy {
 
     /// Points the product at the other origin and makes it take notice.
     pub(crate) fn reload(&self, site: &Site, generation: usize) -> Result<()> {
-        write_config(site, self.product, self.ports, &self.config, Variant { generation, routes: 0 })?;
+        write_config(site, self.product, self.ports, &self.config, Variant { generation, routes: 0, newer: false })?;
         match self.product {
             // Its file watcher sees the change.
             Product::Yumen => {}
             // What `nginx -s reload` sends, without the cost of starting a program.
-            Product::Nginx => self.server.signal("HUP"),
+            Product::Nginx | Product::Nghttpx => self.server.signal("HUP"),
             Product::Haproxy => self.server.signal("USR2"),
             Product::Caddy => {
                 let (body, url) =
@@ -149,16 +191,23 @@ struct Variant {
     /// Which of the two origins is meant: even or odd.
     generation: usize,
     routes: usize,
+    /// With the newer protocols.
+    newer: bool,
 }
 
 fn command(site: &Site, product: Product, folder: &Path, config: &Path) -> Vec<String> {
     let folder = folder.display().to_string();
-    let config = config.display().to_string();
+    let (config, site_folder) = (config.display().to_string(), site.folder.display());
     match product {
         Product::Yumen => words([&site.yumen.display().to_string(), "run", "-c", &config]),
         Product::Nginx => words(["nginx", "-p", &folder, "-c", &config]),
         Product::Haproxy => words(["haproxy", "-W", "-db", "-f", &config]),
         Product::Caddy => words(["caddy", "run", "--adapter", "caddyfile", "--config", &config]),
+        Product::Nghttpx => {
+            let (conf, key, cert) =
+                (format!("--conf={config}"), format!("{site_folder}/key.pem"), format!("{site_folder}/cert.pem"));
+            words(["nghttpx", &conf, &key, &cert])
+        }
     }
 }
 
@@ -169,6 +218,7 @@ fn write_config(site: &Site, product: Product, ports: Ports, path: &Path, varian
         Product::Nginx => nginx(site, ports, variant),
         Product::Haproxy => haproxy(site, ports, variant),
         Product::Caddy => caddy(site, ports, variant),
+        Product::Nghttpx => newer::nghttpx(site, ports.web, ports.newer),
     };
     let draft = path.with_extension("draft");
     std::fs::write(&draft, text).with_context(|| format!("cannot write {}", draft.display()))?;
@@ -176,9 +226,11 @@ fn write_config(site: &Site, product: Product, ports: Ports, path: &Path, varian
 }
 
 fn yumen(site: &Site, ports: Ports, variant: Variant) -> String {
-    let Ports { web, tls, relay, admin } = ports;
+    let Ports { web, tls, relay, admin, .. } = ports;
     let origin = site.origin[variant.generation % 2];
     let folder = site.folder.display();
+    let (listeners, upstreams, routes) =
+        if variant.newer { newer::yumen(site, ports.newer) } else { Default::default() };
     let access = if site.access_log {
         format!("output: \"{folder}/yumen-{web}/access.log\", format: json")
     } else {
@@ -192,12 +244,12 @@ listeners:
   web: {{ bind: "127.0.0.1:{web}" }}
   tls: {{ bind: "127.0.0.1:{tls}", tls: {{ certificates: [ {{ cert: "{folder}/cert.pem", key: "{folder}/key.pem" }} ] }} }}
   relay: {{ bind: "127.0.0.1:{relay}", protocol: tcp, upstream: raw }}
-upstreams:
+{listeners}upstreams:
   origin: {{ endpoints: ["127.0.0.1:{origin}"], pool: {{ idle: 256 }} }}
   raw: {{ endpoints: ["127.0.0.1:{raw}"] }}
-routes:
+{upstreams}routes:
   all: {{ upstream: origin }}
-"#,
+{routes}"#,
         workers = site.workers,
         raw = site.raw,
     );
@@ -217,9 +269,16 @@ fn nginx(site: &Site, ports: Ports, variant: Variant) -> String {
     let origin = site.origin[variant.generation % 2];
     let folder = site.folder.display();
     let log = if site.access_log { "access_log access.log combined buffer=64k flush=1s" } else { "access_log off" };
+    let (servers, datagrams) = if variant.newer { newer::nginx(site, ports.newer) } else { Default::default() };
     let (module, stream) = if Product::Nginx.has_relay() {
         let load = format!("load_module {STREAM_MODULE};");
-        (load, format!("stream {{ server {{ listen 127.0.0.1:{relay}; proxy_pass 127.0.0.1:{}; }} }}", site.raw))
+        (
+            load,
+            format!(
+                "stream {{ server {{ listen 127.0.0.1:{relay}; proxy_pass 127.0.0.1:{}; }} {datagrams} }}",
+                site.raw
+            ),
+        )
     } else {
         (String::new(), String::new())
     };
@@ -237,6 +296,7 @@ http {{
     ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
     location / {{ proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection \"\"; }}
   }}
+  {servers}
 }}
 {stream}
 ",
@@ -262,6 +322,7 @@ fn haproxy(site: &Site, ports: Ports, variant: Variant) -> String {
     let Ports { web, tls, relay, .. } = ports;
     let origin = site.origin[variant.generation % 2];
     let folder = site.folder.display();
+    let newer = if variant.newer { newer::haproxy(site, ports.newer) } else { String::new() };
     format!(
         "global
   nbthread {workers}
@@ -283,7 +344,7 @@ listen relay
   mode tcp
   bind 127.0.0.1:{relay}
   server raw 127.0.0.1:{raw}
-",
+{newer}",
         workers = site.workers,
         raw = site.raw,
     )
@@ -291,6 +352,7 @@ listen relay
 
 fn caddy(site: &Site, ports: Ports, variant: Variant) -> String {
     let Ports { web, tls, admin, .. } = ports;
+    let (options, sites) = if variant.newer { newer::caddy(site, ports.newer) } else { Default::default() };
     let origin = site.origin[variant.generation % 2];
     let folder = site.folder.display();
     let log = if site.access_log {
@@ -306,6 +368,7 @@ fn caddy(site: &Site, ports: Ports, variant: Variant) -> String {
     output stderr
     level ERROR
   }}
+  {options}
 }}
 http://:{web} {{
   bind 127.0.0.1
@@ -318,15 +381,15 @@ https://:{tls} {{
   {log}
   reverse_proxy 127.0.0.1:{origin}
 }}
-"
+{sites}"
     )
 }
 
 /// Starts the origin all products share: nginx, one worker, static answers, listening on both origin ports.
 pub(crate) fn start_origin(site: &Site) -> Result<Server> {
     let folder = site.folder.join("origin");
-    std::fs::create_dir_all(folder.join("files"))?;
-    for (name, size) in [("small", 64), ("10k", 10 << 10), ("1m", 1 << 20)] {
+    std::fs::create_dir_all(folder.join("files/h2"))?;
+    for (name, size) in [("small", 64), ("h2/small", 64), ("10k", 10 << 10), ("1m", 1 << 20)] {
         std::fs::write(folder.join("files").join(name), vec![b'x'; size])?;
     }
     let servers: String = site.origin.iter().enumerate().map(|(index, port)| origin_server(*port, index + 1)).collect();

@@ -61,10 +61,7 @@ impl Report {
         }
         let names = Product::ALL.map(Product::name);
         let heads: String = names.iter().map(|name| format!("{name:>10}")).collect();
-        line(
-            &mut text,
-            &format!("\n{:<14}{:<24}{:<8}{heads}  yumen/better of nginx, haproxy", "row", "figure", "unit"),
-        );
+        line(&mut text, &format!("\n{:<14}{:<24}{:<8}{heads}  yumen/best of the others", "row", "figure", "unit"));
         for figure in &self.figures {
             let cells: String = names.iter().map(|name| cell(figure.median(name))).collect();
             let ratio = figure.ratio().map(|ratio| format!("  {ratio:.2}")).unwrap_or_default();
@@ -76,24 +73,57 @@ impl Report {
         text
     }
 
+    /// The table as README.md has it: costs and tails, and of the rates only the first.
+    pub(crate) fn markdown(&self) -> String {
+        let names = Product::ALL.map(Product::name);
+        let mut text = String::new();
+        line(&mut text, &format!("| row | unit | {} | ratio |", names.join(" | ")));
+        line(&mut text, &format!("|{}", " --- |".repeat(names.len() + 3)));
+        for figure in self.figures.iter().filter(|figure| figure.is_told()) {
+            let cells: String = names.iter().map(|name| format!(" {} |", cell(figure.median(name)).trim())).collect();
+            let ratio = figure.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+            line(&mut text, &format!("| {}: {} | {} |{cells} {ratio} |", figure.row, figure.name, figure.unit));
+        }
+        text
+    }
+
     pub(crate) fn json(&self) -> Value {
         let figures: Vec<Value> = self.figures.iter().map(Figure::json).collect();
         json!({ "facts": self.facts, "figures": figures, "notes": self.problems })
     }
 }
 
+/// Where README.md has its table.
+const BEGIN: &str = "<!-- figures -->\n";
+const END: &str = "<!-- end of figures -->\n";
+
+/// `text` with `table` between the two marks; `None` when it has no such marks.
+pub(crate) fn with_table(text: &str, table: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some([before, BEGIN, table, END, after].concat())
+}
+
 impl Figure {
+    fn is_told(&self) -> bool {
+        match self.name {
+            "p50" | "answered requests" => false,
+            "rate" => matches!(self.row.as_str(), "small" | "udp"),
+            _ => true,
+        }
+    }
+
     fn median(&self, product: &str) -> Option<f64> {
         median(self.samples.get(product)?)
     }
 
-    /// Yumen's median over the better one's of nginx and HAProxy; rates are better when higher, all else when lower.
+    /// Yumen's median over the best of the others'; rates are better when higher, all else when lower.
     fn ratio(&self) -> Option<f64> {
         if self.unit == "count" {
             return None;
         }
         let yumen = self.median("yumen")?;
-        let others = [self.median("nginx"), self.median("haproxy")].into_iter().flatten();
+        let others = self.samples.keys().filter(|name| **name != "yumen").filter_map(|name| self.median(name));
         let higher = self.unit.ends_with("/s");
         let best = others.reduce(|a, b| if higher { a.max(b) } else { a.min(b) })?;
         (best > 0.0).then_some(yumen / best)
@@ -145,15 +175,22 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_against_the_better_of_the_two() {
+    fn ratios_are_against_the_best_of_the_others() {
         let mut report = Report::default();
         for (product, value) in
-            [(Product::Yumen, 9.0), (Product::Nginx, 10.0), (Product::Haproxy, 12.0), (Product::Caddy, 1.0)]
+            [(Product::Yumen, 9.0), (Product::Nginx, 10.0), (Product::Haproxy, 12.0), (Product::Caddy, 11.0)]
         {
             report.note("small", ("cpu", "us"), product, value);
             report.note("small", ("rate", "req/s"), product, value);
         }
         let ratios: Vec<_> = report.figures.iter().map(Figure::ratio).collect();
         assert_eq!(ratios, [Some(0.9), Some(0.75)]);
+    }
+
+    #[test]
+    fn table_takes_the_place_of_the_old_one() {
+        let text = format!("a\n{BEGIN}old\n{END}z\n");
+        assert_eq!(with_table(&text, "new\n"), Some(format!("a\n{BEGIN}new\n{END}z\n")));
+        assert_eq!(with_table("no place", "new"), None);
     }
 }

@@ -4,10 +4,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::load::{self, Idle, Load};
+use super::echo::{self, Echoed};
+use super::held::{self, Idle};
+use super::load::{self, Load, Rate};
+use super::newer::H2_FILE;
 use super::process::pause;
 use super::proxies::{Product, Proxy, Site, route_path};
 use super::report::Report;
+use super::{h2load, h3load};
 
 /// Name of a row as `--only` takes it, and what it is.
 pub(crate) const ROWS: &[(&str, &str)] = &[
@@ -19,11 +23,22 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("tls", "GET, 64 bytes, 64 keep-alive TLS connections"),
     ("handshakes", "full TLS handshakes, 2 clients"),
     ("relay", "one TCP stream through a relay, up and down"),
+    ("h2", "GET, 64 bytes, HTTP/2 without TLS to HTTP/1.1, 16 connections with 16 streams each"),
+    ("h2 both", "the same, HTTP/2 on both sides"),
+    ("grpc", "unary calls of gRPC, 32 bytes each way, 16 connections with 16 streams each"),
+    ("websocket", "messages of 64 bytes and their echoes, 64 WebSockets"),
+    ("udp", "datagrams of 64 bytes and their echoes, 32 clients"),
+    ("h3", "GET, 64 bytes, HTTP/3 to HTTP/1.1, 8 connections with 16 streams each"),
     ("idle", "memory per idle connection"),
+    ("idle newer", "memory per idle connection of HTTP/2, and per idle WebSocket"),
     ("start", "memory and time at start"),
     ("reload", "time from the file's change to its effect, and failed requests, under load"),
     ("routes", "Yumen with 10, 1,000 and 100,000 routes"),
 ];
+
+/// The rows that all products go through together.
+const CLASSIC: [&str; 8] = ["small", "10k", "post", "1m", "close", "tls", "handshakes", "relay"];
+const NEWER: [&str; 6] = ["h2", "h2 both", "grpc", "websocket", "udp", "h3"];
 
 /// How long and how often.
 pub(crate) struct Pace {
@@ -55,13 +70,19 @@ const CPU: (&str, &str) = ("cpu per request", "us");
 impl Bench<'_> {
     /// Runs the chosen rows. A product that fails in a row is reported and missing there; the others go on.
     pub(crate) fn run(&mut self) -> Result<()> {
-        self.throughput()?;
+        self.throughput(&CLASSIC, |site, product| Proxy::start(site, product, 0))?;
+        self.throughput(&NEWER, Proxy::start_newer)?;
         if self.wants("start") {
             self.each("start", Self::start);
         }
         if self.wants("idle") {
-            for kind in [Idle::Silent, Idle::AfterRequest, Idle::TlsAfterRequest] {
+            for kind in Idle::HTTP1 {
                 self.each("idle", |bench, product| bench.idle(product, kind));
+            }
+        }
+        if self.wants("idle newer") {
+            for kind in Idle::NEWER {
+                self.each("idle newer", |bench, product| bench.idle(product, kind));
             }
         }
         if self.wants("reload") {
@@ -84,6 +105,9 @@ impl Bench<'_> {
     /// Runs `work` for every product, each on its own.
     fn each(&mut self, row: &str, mut work: impl FnMut(&mut Self, Product) -> Result<()>) {
         for product in self.products.clone() {
+            if !product.is_classic() && !is_newer(row) {
+                continue;
+            }
             if self.is_late() {
                 self.report.problem(format!("{row}: left out for {}, the time was over", product.name()));
             } else if let Err(error) = work(self, product) {
@@ -92,16 +116,18 @@ impl Bench<'_> {
         }
     }
 
-    /// The rows that all products go through together, started once.
-    fn throughput(&mut self) -> Result<()> {
-        let rows = ["small", "10k", "post", "1m", "close", "tls", "handshakes", "relay"];
-        let wanted: Vec<&str> = rows.into_iter().filter(|row| self.wants(row)).collect();
+    /// Rows that all products go through together, started once.
+    fn throughput(&mut self, rows: &[&str], start: fn(&Site, Product) -> Result<Proxy>) -> Result<()> {
+        let wanted: Vec<&str> = rows.iter().copied().filter(|row| self.wants(row)).collect();
         if wanted.is_empty() {
             return Ok(());
         }
         let mut proxies = Vec::new();
         for product in self.products.clone() {
-            match Proxy::start(self.site, product, 0).and_then(|proxy| warm(self.site, proxy)) {
+            if !wanted.iter().any(|row| takes_part(product, row)) {
+                continue;
+            }
+            match start(self.site, product).and_then(|proxy| warm(self.site, proxy)) {
                 Ok(proxy) => proxies.push(proxy),
                 Err(error) => self.report.problem(format!("{}: {error:#}", product.name())),
             }
@@ -126,7 +152,10 @@ impl Bench<'_> {
         for proxy in proxies {
             let outcome = match row {
                 "handshakes" => self.handshakes(proxy),
+                row if !takes_part(proxy.product, row) => Ok(()),
                 "relay" if !proxy.product.has_relay() => Ok(()),
+                "websocket" | "udp" => self.echoes(row, proxy),
+                row if is_newer(row) => self.streams(row, proxy),
                 "relay" => self.relay(proxy, true).and_then(|()| self.relay(proxy, false)),
                 row => self.requests(row, proxy),
             };
@@ -150,7 +179,45 @@ impl Bench<'_> {
         let rate =
             load::wrk(self.site, &format!("{scheme}://127.0.0.1:{port}{path}"), kind, connections, self.pace.seconds)?;
         let cpu = proxy.server.cpu() - before;
-        let product = proxy.product;
+        self.note_rate(row, proxy.product, cpu, &rate);
+        Ok(())
+    }
+
+    /// Requests over HTTP/2 or HTTP/3.
+    fn streams(&mut self, row: &str, proxy: &Proxy) -> Result<()> {
+        let (ports, seconds) = (proxy.ports.newer, self.pace.seconds);
+        let before = proxy.server.cpu();
+        let rate = match row {
+            "h2" => h2load::get(self.site, ports.h2, "/small", seconds)?,
+            "h2 both" => h2load::get(self.site, ports.h2_both, H2_FILE, seconds)?,
+            "grpc" => h2load::call(self.site, ports.grpc, seconds)?,
+            _ => h3load::get(self.site, ports.h2_tls, "/small", seconds)?,
+        };
+        let cpu = proxy.server.cpu() - before;
+        self.note_rate(row, proxy.product, cpu, &rate);
+        Ok(())
+    }
+
+    /// What goes there and back: messages through WebSockets, datagrams.
+    fn echoes(&mut self, row: &str, proxy: &Proxy) -> Result<()> {
+        let (ports, seconds, product) = (proxy.ports.newer, self.pace.seconds, proxy.product);
+        let before = proxy.server.cpu();
+        let (echoed, name) = match row {
+            "udp" => (echo::datagrams(ports.udp, seconds)?, ("cpu per packet", "us")),
+            _ => (echo::websockets(ports.websocket, seconds)?, ("cpu per message", "us")),
+        };
+        let Echoed { count, lost, seconds } = echoed;
+        // One there and one back.
+        let passed = count * 2.0;
+        self.report.note(row, name, product, (proxy.server.cpu() - before) * 1e6 / passed);
+        self.report.note(row, ("rate", if row == "udp" { "pkt/s" } else { "msg/s" }), product, passed / seconds);
+        if lost > 0.0 {
+            self.report.problem(format!("{row}: {}: {lost} of {} were lost in a round", product.name(), count + lost));
+        }
+        Ok(())
+    }
+
+    fn note_rate(&mut self, row: &str, product: Product, cpu: f64, rate: &Rate) {
         self.report.note(row, CPU, product, cpu * 1e6 / rate.requests);
         self.report.note(row, ("rate", "req/s"), product, rate.per_second);
         self.report.note(row, ("p50", "ms"), product, rate.p50_ms);
@@ -163,7 +230,6 @@ impl Bench<'_> {
                 rate.requests
             ));
         }
-        Ok(())
     }
 
     fn handshakes(&mut self, proxy: &Proxy) -> Result<()> {
@@ -197,18 +263,17 @@ impl Bench<'_> {
 
     /// A fresh process, so that no memory left from earlier work is reused.
     fn idle(&mut self, product: Product, kind: Idle) -> Result<()> {
-        let proxy = Proxy::start(self.site, product, 0)?;
-        let (row, port) = match kind {
-            Idle::Silent => ("idle silent", proxy.ports.web),
-            Idle::AfterRequest => ("idle used", proxy.ports.web),
-            Idle::TlsAfterRequest => ("idle tls", proxy.ports.tls),
+        let proxy = if Idle::NEWER.contains(&kind) {
+            Proxy::start_newer(self.site, product)?
+        } else {
+            Proxy::start(self.site, product, 0)?
         };
         // What is set up once, at the first request, is not part of a connection's price.
-        drop(load::hold(self.site, port, kind, 8)?);
+        drop(held::hold(self.site, &proxy, kind, 8)?);
         let base = settled(&proxy)?;
-        let held = load::hold(self.site, port, kind, self.pace.held)?;
+        let held = held::hold(self.site, &proxy, kind, self.pace.held)?;
         let full = settled(&proxy)?;
-        self.report.note(row, ("resident per connection", "KiB"), product, (full - base) / held.len() as f64);
+        self.report.note(kind.row(), ("resident per connection", "KiB"), product, (full - base) / held.len() as f64);
         Ok(())
     }
 
@@ -287,6 +352,16 @@ impl Bench<'_> {
         self.report.note(row, CPU, Product::Yumen, cpu * 1e6 / rate.requests);
         Ok(())
     }
+}
+
+/// Whether a row is one of what came after HTTP/1.1.
+fn is_newer(row: &str) -> bool {
+    NEWER.contains(&row) || row == "idle newer"
+}
+
+/// Whether a product is measured in a row.
+fn takes_part(product: Product, row: &str) -> bool {
+    if is_newer(row) { product.speaks(row) } else { product.is_classic() }
 }
 
 /// Fills pools and caches before the first measured round.
