@@ -4,6 +4,9 @@
 //! signatures of version 1, version 4 of the object store OSS (in headers and in presigned URLs), and versions 4 and 1 of
 //! the log service SLS.
 //!
+//! It finds keys where the vendor's libraries find them ([`credential`]) and keeps them fresh, and it brings its own HTTP
+//! client, which can be replaced ([`transport`]).
+//!
 //! It knows nothing of the program that uses it, and nothing of the operating system apart from the rights of files.
 //! Key material is never part of a `Debug` output, of an error or of a URL, presigned URLs apart, where the service wants
 //! the session token.
@@ -21,7 +24,10 @@
 //! assert!(authorization.starts_with("ACS3-HMAC-SHA256 Credential=key-id,"));
 //! ```
 
+pub mod credential;
+pub mod transport;
 pub mod sign;
+mod os;
 mod draft;
 mod clock;
 mod key;
@@ -29,6 +35,7 @@ mod date;
 pub mod encode;
 
 pub use clock::{Clock, Stamp, nonce};
+pub use credential::{CredentialError, CredentialStatus, Credentials, Surroundings};
 pub use date::Timestamp;
 pub use draft::{Draft, Headers, Operation};
 pub use key::{AccessKey, Secret};
