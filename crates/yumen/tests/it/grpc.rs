@@ -6,3 +6,5 @@ mod calls;
 mod errors;
 mod health;
 mod web;
+
+pub(crate) use peer::{Client, Server};

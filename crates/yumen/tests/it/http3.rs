@@ -40,7 +40,7 @@ fn site(origin: &Origin, http3: &str) -> (Site, Authority) {
 type Stream = h3::client::RequestStream<BidiStream<Bytes>, Bytes>;
 
 /// A client with one connection at a time.
-struct Client {
+pub(crate) struct Client {
     runtime: Runtime,
     endpoint: quinn::Endpoint,
     connection: quinn::Connection,
@@ -49,8 +49,8 @@ struct Client {
 
 /// An answer as it came.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     fields: http::HeaderMap,
     body: Vec<u8>,
 }
@@ -78,7 +78,7 @@ fn tls(site: &Site) -> rustls::ClientConfig {
 }
 
 impl Client {
-    fn connect(site: &Site) -> Self {
+    pub(crate) fn connect(site: &Site) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut tls = tls(site);
         tls.enable_early_data = true;
@@ -95,7 +95,13 @@ impl Client {
         Self { runtime, endpoint, connection, requests }
     }
 
-    fn ask(&mut self, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Result<Answer, String> {
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, String> {
         let mut request = http::Request::builder().method(method).uri(format!("https://one.test{path}"));
         for (name, value) in fields {
             request = request.header(*name, *value);
@@ -110,6 +116,11 @@ impl Client {
             answer(&mut stream).await
         };
         self.runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await.expect("an answer in time") })
+    }
+
+    /// Whether the connection was ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.connection.close_reason().is_some()
     }
 
     fn get(&mut self, path: &str) -> Answer {

@@ -23,11 +23,11 @@ fn config(origin: &Origin, raw: SocketAddr, more: &str) -> String {
 
 /// Processes that took over; they are killed when the test ends.
 #[derive(Default)]
-struct Successors(Vec<u32>);
+pub(crate) struct Successors(Vec<u32>);
 
 impl Successors {
     /// Upgrades, and answers with the process that took over.
-    fn upgrade(&mut self, site: &Site) -> u32 {
+    pub(crate) fn upgrade(&mut self, site: &Site) -> u32 {
         let said = text(&site.command("upgrade"));
         let mut words = said.split("as process ").nth(1).unwrap_or_else(|| panic!("{said}\n{}", site.log())).split(';');
         let process = words.next().unwrap().parse().unwrap();

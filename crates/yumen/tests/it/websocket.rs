@@ -16,7 +16,8 @@ use yumen_test::{Http2, block, frame as h2_frame, status};
 use crate::ends::Origin;
 use crate::gateway::{slashed, until};
 use crate::site::Site;
-use frames::{cases, closing, message};
+pub(crate) use frames::message;
+use frames::{cases, closing};
 
 /// A process that is ended with the test.
 struct Ended(Child);
@@ -29,14 +30,14 @@ impl Drop for Ended {
 }
 
 /// The echo server.
-struct Echo {
-    addr: SocketAddr,
+pub(crate) struct Echo {
+    pub(crate) addr: SocketAddr,
     _process: Ended,
     _folder: TempDir,
 }
 
 impl Echo {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/websocket/echo.py");
         // That of the system, which has the packages of Debian.
@@ -90,7 +91,7 @@ fn site(upstream: &str, more: &str) -> Site {
 }
 
 /// An open WebSocket of a client.
-trait Socket {
+pub(crate) trait Socket {
     fn send(&mut self, bytes: &[u8]);
     /// Exactly so many bytes.
     fn exactly(&mut self, n: usize) -> Vec<u8>;
@@ -99,7 +100,7 @@ trait Socket {
 }
 
 /// Over HTTP/1.1.
-struct Plain(BufReader<TcpStream>);
+pub(crate) struct Plain(BufReader<TcpStream>);
 
 impl Plain {
     /// The head of the answer, and the socket behind it.
@@ -120,7 +121,7 @@ impl Plain {
         (head, Self(reader))
     }
 
-    fn open(to: SocketAddr) -> Self {
+    pub(crate) fn open(to: SocketAddr) -> Self {
         let (head, socket) = Self::ask(to);
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         let lower = head.to_ascii_lowercase();
@@ -152,7 +153,7 @@ impl Socket for Plain {
 }
 
 /// Over HTTP/2, by an extended CONNECT.
-struct Stream {
+pub(crate) struct Stream {
     client: Http2,
     came: Vec<u8>,
 }
@@ -176,7 +177,7 @@ impl Stream {
         (status.unwrap_or_default(), Self { client, came: Vec::new() })
     }
 
-    fn open(to: SocketAddr) -> Self {
+    pub(crate) fn open(to: SocketAddr) -> Self {
         let (status, socket) = Self::ask(to, "websocket");
         assert_eq!(status, 200);
         socket

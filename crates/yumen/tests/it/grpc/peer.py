@@ -283,6 +283,18 @@ class Cases:
         assert call.is_active(), call.code()
         call.cancel()
 
+    def busy(self):
+        """Calls of three kinds again and again, until a line comes in; tells of each round."""
+        over = threading.Event()
+        threading.Thread(target=lambda: (sys.stdin.readline(), over.set()), daemon=True).start()
+        while not over.is_set():
+            for n in range(20):
+                assert self.unary(b"%d" % n, timeout=60) == b"%d" % n
+            assert len(list(self.down(b"20:1000", timeout=60))) == 20
+            sent = [b"%d" % n for n in range(20)]
+            assert list(self.both(iter(sent), timeout=60)) == sent
+            print("done", flush=True)
+
     def fails(self):
         """Tells how a unary call fails."""
         error = failure(lambda: self.unary(b"x", timeout=PATIENCE))

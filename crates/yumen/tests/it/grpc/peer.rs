@@ -40,13 +40,13 @@ fn line(said: &mut BufReader<ChildStdout>) -> String {
 }
 
 /// A server; it is killed when it is dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub(super) addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
 }
 
 impl Server {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&["server", "0"])
     }
 
@@ -77,20 +77,20 @@ impl Drop for Server {
 }
 
 /// A client in the middle of a case.
-pub(super) struct Client {
+pub(crate) struct Client {
     child: Child,
     said: BufReader<ChildStdout>,
 }
 
 impl Client {
     /// Runs a case against a target in clear.
-    pub(super) fn start(target: SocketAddr, case: &str) -> Self {
+    pub(crate) fn start(target: SocketAddr, case: &str) -> Self {
         let (child, said) = start(&["client", &target.to_string(), "-", "-", case]);
         Self { child, said }
     }
 
     /// The next line it says.
-    pub(super) fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         line(&mut self.said)
     }
 
@@ -100,7 +100,7 @@ impl Client {
     }
 
     /// Lets it go on, and waits for its end, which must be a good one.
-    pub(super) fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         writeln!(self.child.stdin.take().unwrap()).unwrap();
         assert!(self.child.wait().unwrap().success(), "the case failed; what it said stands above");
     }

@@ -22,7 +22,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A whole text.
-pub(super) fn message(text: &[u8]) -> Vec<u8> {
+pub(crate) fn message(text: &[u8]) -> Vec<u8> {
     frame(0x81, text)
 }
 
