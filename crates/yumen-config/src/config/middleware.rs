@@ -141,9 +141,9 @@ pub enum Accept {
 /// Changes of header fields, made in the order remove, set, add.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldEdits {
-    /// Fields that are replaced, or added where missing.
+    /// Fields that are replaced, or added where missing; [`pieces`](super::pieces) tells what a value is made of.
     pub set: Vec<(String, Text)>,
-    /// Fields that are added beside those there.
+    /// Fields that are added beside those there; values as in [`set`](Self::set).
     pub add: Vec<(String, Text)>,
     /// Fields that are removed.
     pub remove: Vec<String>,

@@ -8,6 +8,7 @@ mod names;
 mod process;
 mod route;
 mod secret;
+mod template;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rota
 pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteGrpc, RouteTimeouts};
 pub(crate) use secret::is_htpasswd_hash;
 pub use secret::{Secret, Text};
+pub use template::{Fact, Piece, pieces};
 pub use upstream::{
     Balance, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamHttp2, UpstreamProtocol, UpstreamTimeouts,
     UpstreamTls,

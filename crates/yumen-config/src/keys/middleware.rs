@@ -120,8 +120,19 @@ pub(crate) static EDITS: Table = Table {
     name: "header edits",
     doc: "Changes of header fields, made in the order remove, set, add.",
     keys: &[
-        key("set", Kind::Map(&Kind::Text), "", "Fields that are replaced, or added where missing."),
-        key("add", Kind::Map(&Kind::Text), "", "Fields that are added."),
+        key(
+            "set",
+            Kind::Map(&Kind::Text),
+            "",
+            "Fields that are replaced, or added where missing. A value may have `{client_ip}`, and `{client_cert.subject}`, \
+             `common_name`, `issuer`, `san`, `serial` or `fingerprint` in it; without a certificate such a field is removed.",
+        ),
+        key(
+            "add",
+            Kind::Map(&Kind::Text),
+            "",
+            "Fields that are added; values as in `set`, and what has a place for a certificate that is not there is not added.",
+        ),
         key("remove", Kind::List(&Kind::Text), "", "Fields that are removed."),
     ],
 };

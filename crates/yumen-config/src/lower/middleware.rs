@@ -5,7 +5,9 @@ use super::listener;
 use super::nearest;
 use super::section::Section;
 use super::value;
-use crate::config::{Accept, Cors, FieldEdits, Middleware, MiddlewareKind, MiddlewareName, Rewrite, Text};
+use crate::config::{
+    Accept, Cors, Fact, FieldEdits, Middleware, MiddlewareKind, MiddlewareName, Rewrite, Text, pieces,
+};
 use crate::keys::{self, EDITS, MIDDLEWARE};
 use crate::yaml::{Node, Value};
 
@@ -151,7 +153,7 @@ fn respond(section: &Section<'_>) -> MiddlewareKind {
         status,
         body,
         content_type: content_type.unwrap_or_else(|| Text::from(MiddlewareKind::CONTENT_TYPE)),
-        headers: fields(section, "headers"),
+        headers: fields(section, "headers", value::field_value),
     }
 }
 
@@ -161,12 +163,7 @@ fn location(ctx: &Ctx<'_>, node: &Node) -> Option<Text> {
     let text = value::field_value(ctx, node)?;
     let opened = text.split('{').skip(1).map(|rest| rest.split_once('}').map_or(rest, |(name, _)| name));
     for name in opened.filter(|name| !known.contains(name)) {
-        let help = value::help_for(node, Some(nearest::among(name, known.into_iter()))).unwrap_or_default();
-        let message = match is_from_environment(node) {
-            true => format!("{} has a placeholder that stands for nothing", value::found(node)),
-            false => format!("`{{{name}}}` stands for nothing"),
-        };
-        ctx.error_help(node.place, "unknown_placeholder", message, help);
+        unknown_placeholder(ctx, node, name, known.into_iter());
     }
     Some(text)
 }
@@ -178,8 +175,8 @@ fn accept(ctx: &Ctx<'_>, node: &Node) -> Option<Accept> {
 
 fn edits(section: &Section<'_>) -> FieldEdits {
     let edits = FieldEdits {
-        set: fields(section, "set"),
-        add: fields(section, "add"),
+        set: fields(section, "set", filled_value),
+        add: fields(section, "add", filled_value),
         remove: section.list("remove", value::field_name),
     };
     // Changing these would let the framing of a message disagree with its body.
@@ -192,13 +189,33 @@ fn edits(section: &Section<'_>) -> FieldEdits {
     edits
 }
 
-fn fields(section: &Section<'_>, key: &'static str) -> Vec<(String, Text)> {
+/// The value of a field that may have places for what is known of the client.
+fn filled_value(ctx: &Ctx<'_>, node: &Node) -> Option<Text> {
+    let text = value::field_value(ctx, node)?;
+    if let Err(name) = pieces(&text) {
+        unknown_placeholder(ctx, node, &name, Fact::ALL.into_iter().map(|(known, _)| known));
+    }
+    Some(text)
+}
+
+fn unknown_placeholder<'k>(ctx: &Ctx<'_>, node: &Node, name: &str, known: impl Iterator<Item = &'k str> + Clone) {
+    let help = value::help_for(node, Some(nearest::among(name, known))).unwrap_or_default();
+    let message = match is_from_environment(node) {
+        true => format!("{} has a placeholder that stands for nothing", value::found(node)),
+        false => format!("`{{{name}}}` stands for nothing"),
+    };
+    ctx.error_help(node.place, "unknown_placeholder", message, help);
+}
+
+type Reader = fn(&Ctx<'_>, &Node) -> Option<Text>;
+
+fn fields(section: &Section<'_>, key: &'static str, read: Reader) -> Vec<(String, Text)> {
     let mut all = Vec::new();
     for (name, node) in section.map(key) {
         if !value::is_token(&name.text) {
             let message = format!("`{}` is not the name of a header field", name.text);
             section.ctx.error(name.place, "bad_value", message);
-        } else if let Some(values) = value::each(section.ctx, node, value::field_value) {
+        } else if let Some(values) = value::each(section.ctx, node, read) {
             all.extend(values.into_iter().map(|value| (name.text.to_string(), value)));
         }
     }

@@ -36,9 +36,7 @@ pub(crate) fn build(config: &config::Middleware) -> Result<Arc<dyn Middleware>, 
         MiddlewareKind::RequestId { header, accept } => {
             Arc::new(request_id::RequestId { header: header.clone(), accept: *accept })
         }
-        MiddlewareKind::Headers { request, response } => {
-            Arc::new(header::Headers { request: request.clone(), response: response.clone() })
-        }
+        MiddlewareKind::Headers { request, response } => Arc::new(header::Headers::new(request, response)),
         MiddlewareKind::Rewrite(rewrite) => Arc::new(path::Rewrite::build(rewrite).map_err(|e| failed(e.to_string()))?),
         MiddlewareKind::StripPrefix(prefix) => Arc::new(path::StripPrefix::new(prefix)),
         MiddlewareKind::Redirect { to, status } => Arc::new(reply::Redirect { to: to.to_string(), status: *status }),

@@ -449,6 +449,28 @@ fn endpoint_is_told_the_certificate_and_no_invention_of_the_client() {
 }
 
 #[test]
+fn fields_are_filled_with_what_the_certificate_says() {
+    let origin = Origin::named("hello");
+    let edits = "request: { set: { X-Who: \"{client_cert.common_name} at {client_ip}\", \
+                 X-Names: \"{client_cert.san}\", X-Fixed: \"{}\" }, add: { X-Serial: \"{client_cert.serial}\" } }, \
+                 response: { set: { X-Subject: \"{client_cert.subject}\" } }";
+    let route = format!("all: {{ upstream: up, middlewares: [{{ headers: {{ {edits} }} }}] }}");
+    let site = Site::start_in(folder(), &config(&origin, "mode: optional, ca: trusted.pem", &route));
+    let asked = |client: Option<&str>| {
+        let answer = curl(&site, "one.test", client, &["-i", "-H", "X-Who: root", "-H", "X-Names: root"]);
+        assert!(answer.status.success(), "{}", text(&answer));
+        let field = |name: &str| crate::ends::field(&origin.last(), name);
+        let subject = crate::ends::field(&text(&answer), "x-subject");
+        assert_eq!(field("x-fixed").as_deref(), Some("{}"));
+        [field("x-who"), field("x-names"), field("x-serial"), subject]
+    };
+    let expected = ["ann at 127.0.0.1", "ann.test,spiffe://test/ann,ann@test,192.0.2.1", "1001", "CN=ann"];
+    assert_eq!(asked(Some("ann")), expected.map(|text| Some(text.to_owned())));
+    // What a client without a certificate says of itself gets nowhere.
+    assert_eq!(asked(None), [None, None, None, None]);
+}
+
+#[test]
 fn file_that_is_no_authority_or_no_list_is_told_with_its_place() {
     let origin = Origin::named("hello");
     let folder = folder();

@@ -116,7 +116,7 @@ impl Tally {
     fn goes_on(&self) -> bool {
         self.done.fetch_add(1, Relaxed);
         // No kind takes the machine from the others.
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::park_timeout(Duration::from_millis(2));
         !self.over.load(Relaxed)
     }
 }
