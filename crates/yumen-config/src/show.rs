@@ -208,7 +208,7 @@ fn listener_timeouts(timeouts: &ListenerTimeouts, protocol: Protocol) -> Value {
 }
 
 fn listener_http3(http3: &ListenerHttp3) -> Value {
-    let ListenerHttp3 { max_concurrent_streams, initial_window, connection_window, alt_svc, retry } = http3;
+    let ListenerHttp3 { max_concurrent_streams, initial_window, connection_window, alt_svc, retry, early_data } = http3;
     let retry = match retry {
         QuicRetry::Auto => "auto",
         QuicRetry::Always => "always",
@@ -219,6 +219,7 @@ fn listener_http3(http3: &ListenerHttp3) -> Value {
         ("connection_window", json!(connection_window)),
         ("alt_svc", or_off(*alt_svc, time)),
         ("retry", json!(retry)),
+        ("early_data", json!(early_data)),
     ])
 }
 

@@ -58,6 +58,8 @@ pub struct Exchange {
     pub method: Option<Method>,
     /// The version.
     pub version: Version,
+    /// Whether it was asked in early data, before the handshake was complete (RFC 8470).
+    pub early: bool,
     /// Authority, then path, as received and before any rewrite; without the query, which may hold secrets.
     line: Vec<u8>,
     authority_len: usize,
@@ -106,6 +108,7 @@ impl Exchange {
             client,
             method: None,
             version: Version::Http11,
+            early: false,
             line: Vec::new(),
             authority_len: 0,
             route: None,

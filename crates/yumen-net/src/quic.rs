@@ -5,28 +5,31 @@
 //! worker even when the client's address has changed; what a client chooses itself before it knows an id of ours is spread
 //! evenly by the same rule. Elsewhere one worker has the only socket.
 //!
-//! Early data (0-RTT) is never accepted. The library below needs futures that are `Send`; everything else stays on the worker.
+//! Early data (0-RTT) is accepted where the TLS settings say so. A client that sends some is served before its handshake is
+//! complete; [`Connection::is_early`] says whether it still is not. The library below needs futures that are `Send`; everything
+//! else stays on the worker.
 
 mod socket;
 
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
-use quinn::{ConnectionId, ConnectionIdGenerator, EndpointConfig, TokioRuntime, VarInt};
+use quinn::{ConnectionError, ConnectionId, ConnectionIdGenerator, EndpointConfig, TokioRuntime, VarInt};
+use tokio::sync::Notify;
 
 use crate::listen::unmapped;
-use crate::tls::{ServerTls, TlsError, TlsFacts, provider};
+use crate::tls::quic::{QuicTls, facts};
+use crate::tls::{ClientFault, ServerTls, TlsError, TlsFacts, provider};
 use crate::udp::{BoundUdp, Steer};
 pub use h3_quinn::{Connection as Carrier, RecvStream, SendStream};
 pub use socket::Socket;
 
 /// The length of our connection ids.
 const ID: usize = 8;
-/// The protocol's name in ALPN (RFC 9114 section 3.1).
-const ALPN: &[u8] = b"h3";
 
 /// What a client may use of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,22 +47,17 @@ pub struct QuicOptions {
 /// QUIC of a listener.
 pub struct QuicServer {
     config: Arc<quinn::ServerConfig>,
+    tls: QuicTls,
 }
 
 impl QuicServer {
-    /// Builds it over the certificates of a TLS listener; those that are swapped there are swapped here.
+    /// Builds it over the TLS of a listener: certificates, and whom it trusts, are swapped there.
     ///
     /// # Errors
     /// The TLS settings are none that QUIC can have.
-    pub fn build(tls: &ServerTls, options: &QuicOptions) -> Result<Self, TlsError> {
-        let failed = |e: &dyn std::fmt::Display| TlsError::Setup(format!("QUIC: {e}"));
-        let mut config = tls.plain_config().ok_or_else(|| failed(&"the TLS settings are missing"))?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        // Sessions of TCP and of QUIC are not those of each other.
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|e| failed(&e))?;
-        config.max_early_data_size = 0;
-        let config = QuicServerConfig::try_from(config).map_err(|e| failed(&e))?;
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(config));
+    pub fn build(tls: &Arc<ServerTls>, options: &QuicOptions) -> Result<Self, TlsError> {
+        let tls = QuicTls::build(tls)?;
+        let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls.another()));
         let mut transport = quinn::TransportConfig::default();
         transport
             .max_concurrent_bidi_streams(options.streams.into())
@@ -72,7 +70,7 @@ impl QuicServer {
             .max_idle_timeout(options.idle.try_into().ok());
         server.transport_config(Arc::new(transport));
         server.migration(true);
-        Ok(Self { config: Arc::new(server) })
+        Ok(Self { config: Arc::new(server), tls })
     }
 }
 
@@ -188,46 +186,117 @@ impl Incoming {
         self.0.refuse();
     }
 
-    /// Takes it through the handshake. Bound it with [`crate::rt::timeout`].
+    /// Takes it through the handshake, or as far as to the early data of a client that sends some: then [`Shaken::rest`] is
+    /// the rest of it. Bound both with [`crate::rt::timeout`]. The server name is put into `sni` as soon as it is known.
     ///
     /// # Errors
-    /// What the handshake failed with.
-    pub async fn shake(self, server: &QuicServer) -> Result<(Connection, TlsFacts), String> {
-        let connecting = self.0.accept_with(Arc::clone(&server.config)).map_err(|e| e.to_string())?;
-        let connection = connecting.await.map_err(|e| e.to_string())?;
-        let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
-        let facts = TlsFacts {
-            sni: data.as_ref().and_then(|d| d.server_name.as_deref()).map(|n| n.to_ascii_lowercase().into()),
-            alpn: data.as_ref().and_then(|d| d.protocol.as_deref()).map(|p| String::from_utf8_lossy(p).into()),
-            version: "TLSv1.3",
-            ..TlsFacts::default()
+    /// [`TlsError::Client`] with what the handshake failed with.
+    pub async fn shake(self, server: &QuicServer, sni: &mut Option<Box<str>>) -> Result<Shaken, TlsError> {
+        let tls = Arc::new(server.tls.another());
+        let mut config = quinn::ServerConfig::clone(&server.config);
+        config.crypto = Arc::clone(&tls) as _;
+        let other = |cause: String| TlsError::Client { fault: ClientFault::Other, cause };
+        let mut connecting = self.0.accept_with(Arc::new(config)).map_err(|e| other(e.to_string()))?;
+        let greeted = connecting.handshake_data().await;
+        let told = tls.told();
+        sni.clone_from(&told.sni);
+        let (quinn, rest) = match (greeted, told.is_early) {
+            (Ok(_), true) => match connecting.into_0rtt() {
+                Ok((connection, accepted)) => (Ok(connection), Some(accepted)),
+                Err(connecting) => (connecting.await, None),
+            },
+            (Ok(_), false) => (connecting.await, None),
+            (Err(error), _) => (Err(error), None),
         };
-        Ok((Connection(connection), facts))
+        let quinn = quinn.map_err(|error| match tls.told().fault {
+            Some((fault, cause)) => TlsError::Client { fault, cause },
+            None => other(error.to_string()),
+        })?;
+        let facts = facts(&quinn, told).inspect_err(|_| quinn.close(VarInt::from_u32(NO_ERROR), b""))?;
+        let early = rest.is_some().then(Rc::default);
+        let rest = rest.zip(early.clone()).map(|(ended, early)| Rest { ended, quinn: quinn.clone(), early });
+        Ok(Shaken { connection: Connection { quinn, early }, facts, rest })
     }
+}
+
+/// A client that may be served.
+pub struct Shaken {
+    /// Its connection.
+    pub connection: Connection,
+    /// What the handshake said.
+    pub facts: TlsFacts,
+    /// What is left of the handshake, when early data has come before its end.
+    pub rest: Option<Rest>,
+}
+
+/// The end of a handshake that has not come yet.
+pub struct Rest {
+    ended: quinn::ZeroRttAccepted,
+    quinn: quinn::Connection,
+    early: Rc<Early>,
+}
+
+impl Rest {
+    /// Waits for it. Whether it came: if not, the connection is lost. A client that says good-bye before has not failed.
+    pub async fn complete(self) -> bool {
+        // What it says is about clients only.
+        self.ended.await;
+        match self.quinn.close_reason() {
+            None => {
+                self.early.is_over.set(true);
+                self.early.over.notify_waiters();
+                true
+            }
+            Some(reason) => matches!(reason, ConnectionError::ApplicationClosed(_) | ConnectionError::LocallyClosed),
+        }
+    }
+}
+
+/// What a connection with early data knows of its handshake.
+#[derive(Default)]
+struct Early {
+    is_over: Cell<bool>,
+    over: Notify,
 }
 
 /// A connection. Its clones are the same connection.
 #[derive(Clone)]
-pub struct Connection(quinn::Connection);
+pub struct Connection {
+    quinn: quinn::Connection,
+    early: Option<Rc<Early>>,
+}
 
 impl Connection {
     /// As HTTP/3 is carried by it.
     pub fn carrier(&self) -> Carrier {
-        Carrier::new(self.0.clone())
+        Carrier::new(self.quinn.clone())
+    }
+
+    /// Whether the handshake is not complete yet: what has come so far may be a copy of what a client said once
+    /// (RFC 8470 section 3).
+    pub fn is_early(&self) -> bool {
+        self.early.as_ref().is_some_and(|early| !early.is_over.get())
+    }
+
+    /// Waits until the handshake is complete, or for ever if it fails.
+    pub async fn complete(&self) {
+        while let Some(early) = self.early.as_ref().filter(|early| !early.is_over.get()) {
+            early.over.notified().await;
+        }
     }
 
     /// Waits for its end.
     pub async fn closed(&self) {
-        self.0.closed().await;
+        self.quinn.closed().await;
     }
 
     /// Where the client is now: it may have moved.
     pub fn peer(&self) -> SocketAddr {
-        unmapped(self.0.remote_address())
+        unmapped(self.quinn.remote_address())
     }
 
     /// Ends it at once and tells the client.
     pub fn close(&self) {
-        self.0.close(VarInt::from_u32(NO_ERROR), b"");
+        self.quinn.close(VarInt::from_u32(NO_ERROR), b"");
     }
 }

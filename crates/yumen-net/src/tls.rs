@@ -3,7 +3,9 @@
 //! The cryptography is aws-lc-rs, named here once ([`provider`]) and never taken from a process-wide default. Nothing in
 //! here waits for more than its own handshake, and a handshake runs in the connection's own task.
 
+pub(crate) mod quic;
 mod server;
+mod noting;
 mod trust;
 mod identity;
 mod certificate;
@@ -19,7 +21,7 @@ pub use yumen_core::TlsFacts;
 pub use certificate::{Certificate, CertificateError, CertificateFiles, CertificateWarning};
 pub use client::{ClientTls, ClientTlsOptions, Roots, connect, connect_offering};
 pub use identity::describe_client;
-pub use server::{CertificateSet, ClientFault, ServerTls, ServerTlsOptions, handshake_server};
+pub use server::{CertificateSet, ClientFault, QuicTlsOptions, ServerTls, ServerTlsOptions, handshake_server};
 pub use trust::{ClientAuth, ClientPolicy, Trusts};
 
 /// The one provider of cryptography. docs/decisions/0003-tls-provider.md has the reasons.

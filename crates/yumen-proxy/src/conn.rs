@@ -3,21 +3,20 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::net::TcpStream;
 use yumen_config::config::{Protocol, ProxyProtocol, ProxyVersion};
-use yumen_core::{Conn, Error, Finished, Proxied, Reason, Side, Stage, TlsFacts};
+use yumen_core::{Conn, Error, Proxied, Reason, Side, Stage, TlsFacts};
 use yumen_net::drain::DrainWatch;
 use yumen_net::proxy_header::{self, Fault, Header, Origin, ReadError, Versions, kind};
 use yumen_net::rt;
-use yumen_net::tls::{self, ClientFault, ServerTls, TlsError};
+use yumen_net::tls::{self, ServerTls, TlsError};
 use yumen_net::transport::{self, Transport};
-use yumen_telemetry::{StreamRecord, reasons};
+use yumen_telemetry::reasons;
 
 use crate::snapshot::{Door, Listener};
 use crate::view::{Key, Worker, next_id};
-use crate::{http, l4, middleware};
+use crate::{http, l4, middleware, refusal};
 
 /// Serves a connection from now on. The listener is that of this moment: a connection taken out of the queue of a
 /// listener that is being closed is still served by it.
@@ -66,7 +65,7 @@ async fn run(
             let Some(error) = error else { return };
             metrics.proxy_failures.inc(worker.index);
             tracing::debug!(%peer, listener = %name, "{error}");
-            return fail(&worker, &conn, (started, "tcp", None), &error);
+            return refusal::write(&worker, &conn, (started, "tcp", None), &error);
         }
     }
     // The address may be another one now.
@@ -87,12 +86,9 @@ async fn run(
                 }
                 Err(None) => return,
                 Err(Some(error)) => {
-                    metrics.handshake_failures.inc(worker.index);
                     tracing::debug!(peer = %conn.peer, listener = %name, "{}", error.explanation());
-                    if CERTIFICATE.contains(&error.reason()) {
-                        metrics.client_cert_failures.inc(worker.index);
-                    }
-                    return fail(&worker, &conn, (started, "tls", sni.as_deref()), &error);
+                    refusal::count(metrics, worker.index, &error);
+                    return refusal::write(&worker, &conn, (started, "tls", sni.as_deref()), &error);
                 }
             }
         }
@@ -104,32 +100,6 @@ async fn run(
             Box::pin(l4::serve(&worker, &conn, &listener, transport, drain)).await
         }
     }
-}
-
-/// Writes the line of a connection that ended before anything was asked on it.
-fn fail(worker: &Worker, conn: &Conn, (started, protocol, sni): (Instant, &'static str, Option<&str>), error: &Error) {
-    let failure = Finished {
-        side: error.side(),
-        stage: error.stage(),
-        reason: error.reason(),
-        detail: error.explanation().into(),
-    };
-    worker.log.write_stream(&StreamRecord {
-        datagrams: None,
-        conn,
-        protocol,
-        route: None,
-        upstream: None,
-        endpoint: None,
-        attempts: 0,
-        sni,
-        started,
-        duration: rt::now().saturating_duration_since(started),
-        connect: None,
-        bytes_in: 0,
-        bytes_out: 0,
-        failure: Some(&failure),
-    });
 }
 
 /// Lets the proxy in front say whose connection it is. Whether it must is decided by where it comes from, never by what it
@@ -190,29 +160,6 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// The reasons that are about a client's certificate.
-const CERTIFICATE: [Reason; 5] = [
-    reasons::CLIENT_CERT_MISSING,
-    reasons::CLIENT_CERT_UNTRUSTED,
-    reasons::CLIENT_CERT_EXPIRED,
-    reasons::CLIENT_CERT_REVOKED,
-    reasons::CLIENT_CERT_REFUSED,
-];
-
-/// The reason of a handshake that failed.
-fn failing(e: &TlsError) -> Reason {
-    let TlsError::Client { fault, .. } = e else { return reasons::HANDSHAKE_FAILED };
-    match fault {
-        ClientFault::NotTls => reasons::NOT_TLS,
-        ClientFault::CertificateMissing => reasons::CLIENT_CERT_MISSING,
-        ClientFault::CertificateUntrusted => reasons::CLIENT_CERT_UNTRUSTED,
-        ClientFault::CertificateExpired => reasons::CLIENT_CERT_EXPIRED,
-        ClientFault::CertificateRevoked => reasons::CLIENT_CERT_REVOKED,
-        ClientFault::CertificateRefused => reasons::CLIENT_CERT_REFUSED,
-        ClientFault::Other => reasons::HANDSHAKE_FAILED,
-    }
-}
-
 /// The handshake. It runs in the connection's own task: nobody waits behind it. No error when the client left without a
 /// word, as [`greet`] has it.
 async fn shake(
@@ -228,7 +175,7 @@ async fn shake(
         Ok(Ok(both)) => Ok(both),
         Ok(Err(TlsError::Silent)) => Err(None),
         Ok(Err(TlsError::Io(e))) => refuse(gone(&e), format!("handshake failed: {e}")),
-        Ok(Err(e)) => refuse(failing(&e), format!("handshake failed: {e}")),
+        Ok(Err(e)) => refuse(refusal::of(&e), format!("handshake failed: {e}")),
         Err(_) => refuse(reasons::HANDSHAKE_TIMEOUT, "handshake took too long".to_owned()),
     }
 }

@@ -16,6 +16,7 @@ mod quic;
 mod http;
 mod l4;
 mod udp;
+mod refusal;
 mod order;
 mod view;
 mod snapshot;

@@ -7,20 +7,21 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use yumen_config::config::QuicRetry;
-use yumen_core::{Conn, Error, Finished, Side, Stage};
+use yumen_core::{Conn, Error, Side, Stage};
 use yumen_net::drain::{Drain, DrainWatch};
-use yumen_net::quic::{Incoming, QuicEndpoint, QuicServer};
+use yumen_net::quic::{Connection, Incoming, QuicEndpoint, QuicServer, Rest, Shaken};
 use yumen_net::rt;
 use yumen_net::udp::BoundUdp;
-use yumen_telemetry::{StreamRecord, reasons};
+use yumen_telemetry::reasons;
 
 use crate::order::{Ask, Bound};
 use crate::snapshot::{Door, Listener};
 use crate::view::{Key, Worker, next_id};
-use crate::{http, middleware};
+use crate::{http, middleware, refusal};
 
 /// Handshakes under way on one worker and address, beyond which clients have to prove their address first.
 const UNPROVEN: u32 = 64;
@@ -134,45 +135,86 @@ impl Client {
         shaking: Rc<Cell<u32>>,
     ) {
         let index = self.worker.index;
-        listener.metrics.active.inc(index);
+        let _open = Open::new(&listener, index);
         let started = rt::now();
-        shaking.set(shaking.get() + 1);
-        let shaken = rt::timeout(listener.config.timeouts.handshake, incoming.shake(&server)).await;
-        shaking.set(shaking.get() - 1);
-        let failed = |reason| Error::new(Side::Client, Stage::Handshake, reason);
+        let mut sni = None;
+        let bound = listener.config.timeouts.handshake;
+        let shaken = {
+            let _one = Shaking::new(&shaking);
+            rt::timeout(bound, incoming.shake(&server, &mut sni)).await
+        };
+        let failed = |reason, why: String| Error::new(Side::Client, Stage::Handshake, reason).detail(why);
         let error = match shaken {
-            Ok(Ok((connection, facts))) => {
+            Ok(Ok(Shaken { connection, facts, rest })) => {
                 self.conn.tls = Some(facts);
-                let met = (Rc::clone(&self.worker), Rc::new(self.conn));
-                http::h3::serve(met, connection, Arc::clone(&listener), self.watch).await;
-                return listener.metrics.active.dec(index);
+                let conn = Rc::new(self.conn);
+                if let Some(rest) = rest {
+                    let proof = Proof { worker: Rc::clone(&self.worker), conn: Rc::clone(&conn), started };
+                    let (connection, listener) = (connection.clone(), Arc::clone(&listener));
+                    drop(rt::spawn_local(proof.wait(rest, connection, listener, Rc::clone(&shaking))));
+                }
+                return http::h3::serve((self.worker, conn), connection, Arc::clone(&listener), self.watch).await;
             }
-            Ok(Err(why)) => failed(reasons::HANDSHAKE_FAILED).detail(why),
-            Err(_) => failed(reasons::HANDSHAKE_TIMEOUT),
+            Ok(Err(error)) => failed(refusal::of(&error), format!("handshake failed: {error}")),
+            Err(_) => failed(reasons::HANDSHAKE_TIMEOUT, "handshake took too long".to_owned()),
         };
-        listener.metrics.active.dec(index);
-        listener.metrics.handshake_failures.inc(index);
-        let failure = Finished {
-            side: error.side(),
-            stage: error.stage(),
-            reason: error.reason(),
-            detail: error.explanation().into(),
+        refusal::count(&listener.metrics, index, &error);
+        refusal::write(&self.worker, &self.conn, (started, "quic", sni.as_deref()), &error);
+    }
+}
+
+/// A connection that is served while the end of its handshake is still to come.
+struct Proof {
+    worker: Rc<Worker>,
+    conn: Rc<Conn>,
+    started: Instant,
+}
+
+impl Proof {
+    /// Waits for the end of the handshake; without one the connection is over.
+    async fn wait(self, rest: Rest, connection: Connection, listener: Arc<Listener>, shaking: Rc<Cell<u32>>) {
+        let _one = Shaking::new(&shaking);
+        let left = listener.config.timeouts.handshake.saturating_sub(rt::now().saturating_duration_since(self.started));
+        let (reason, why) = match rt::timeout(left, rest.complete()).await {
+            Ok(true) => return,
+            Ok(false) => (reasons::HANDSHAKE_FAILED, "handshake failed after early data"),
+            Err(_) => (reasons::HANDSHAKE_TIMEOUT, "handshake took too long after early data"),
         };
-        self.worker.log.write_stream(&StreamRecord {
-            protocol: "quic",
-            conn: &self.conn,
-            route: None,
-            upstream: None,
-            endpoint: None,
-            attempts: 0,
-            sni: None,
-            started,
-            duration: rt::now().saturating_duration_since(started),
-            connect: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            datagrams: None,
-            failure: Some(&failure),
-        });
+        connection.close();
+        let error = Error::new(Side::Client, Stage::Handshake, reason).detail(why);
+        refusal::count(&listener.metrics, self.worker.index, &error);
+        refusal::write(&self.worker, &self.conn, (self.started, "quic", None), &error);
+    }
+}
+
+/// Counts a handshake while it is under way.
+struct Shaking<'a>(&'a Cell<u32>);
+
+impl<'a> Shaking<'a> {
+    fn new(all: &'a Cell<u32>) -> Self {
+        all.set(all.get() + 1);
+        Self(all)
+    }
+}
+
+impl Drop for Shaking<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Counts a connection while it is open.
+struct Open<'a>(&'a Listener, usize);
+
+impl<'a> Open<'a> {
+    fn new(listener: &'a Listener, worker: usize) -> Self {
+        listener.metrics.active.inc(worker);
+        Self(listener, worker)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.active.dec(self.1);
     }
 }

@@ -16,8 +16,8 @@ use yumen_net::dial::Resolver;
 use yumen_net::quic::{QuicOptions, QuicServer};
 use yumen_net::rt;
 use yumen_net::tls::{
-    Certificate, CertificateFiles, CertificateSet, ClientAuth, ClientPolicy, ClientTls, ClientTlsOptions, Roots,
-    ServerTls, ServerTlsOptions, TlsError, TlsVersion, Trusts,
+    Certificate, CertificateFiles, CertificateSet, ClientAuth, ClientPolicy, ClientTls, ClientTlsOptions,
+    QuicTlsOptions, Roots, ServerTls, ServerTlsOptions, TlsError, TlsVersion, Trusts,
 };
 use yumen_telemetry::{ListenerMetrics, Registry};
 
@@ -401,8 +401,10 @@ fn build_tls(
     let set = CertificateSet { certificates, default: Some(0) };
     let clients = tls.clients.as_ref().map(client_auth).unwrap_or_default();
     let trusts = Trusts::load(&clients).map_err(|e| failed(&e))?;
+    let quic = |l: &config::Listener| l.http3.as_ref().map(|http3| QuicTlsOptions { early_data: http3.early_data });
     let before = previous.listeners.get(section.name.as_str());
-    if let Some(same) = before.filter(|l| l.config.tls.as_ref() == Some(tls)).and_then(|l| l.tls.clone()) {
+    let before = before.filter(|l| l.config.tls.as_ref() == Some(tls) && quic(&l.config) == quic(section));
+    if let Some(same) = before.and_then(|l| l.tls.clone()) {
         pending.push((Arc::clone(&same), set, trusts));
         return Ok(Some(same));
     }
@@ -410,7 +412,7 @@ fn build_tls(
         config::TlsVersion::V12 => TlsVersion::Tls12,
         config::TlsVersion::V13 => TlsVersion::Tls13,
     };
-    let options = ServerTlsOptions { min_version, alpn: tls.alpn.clone(), clients };
+    let options = ServerTlsOptions { min_version, alpn: tls.alpn.clone(), clients, quic: quic(section) };
     ServerTls::build(&options, set, &trusts).map(|tls| Some(Arc::new(tls))).map_err(|e| failed(&e))
 }
 

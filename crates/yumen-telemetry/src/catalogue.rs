@@ -75,6 +75,8 @@ families! {
         "TLS handshakes with clients that failed by the client's certificate: missing, untrusted, expired or revoked.";
     LISTENER_REQUESTS = "yumen_listener_requests_total" Counter ["listener" "version"]
         "Requests by the version of HTTP they came in.";
+    LISTENER_EARLY = "yumen_listener_early_data_requests_total" Counter ["listener"]
+        "Requests that were answered from early data, before the handshake was complete.";
     LISTENER_STREAMS = "yumen_listener_http2_open_streams" Gauge ["listener"]
         "Requests over HTTP/2 that are worked on now.";
     LISTENER_RESETS = "yumen_listener_http2_resets_total" Counter ["listener" "by"]

@@ -163,6 +163,8 @@ pub struct ListenerMetrics {
     pub client_cert_failures: Counter,
     /// Requests by version.
     pub requests: ByVersion,
+    /// Requests that came in early data.
+    pub early: Counter,
     /// Streams of HTTP/2 whose work is not over.
     pub streams: Gauge,
     /// Streams that clients reset.
@@ -192,7 +194,7 @@ pub struct ListenerMetrics {
 
 impl ListenerMetrics {
     pub(crate) fn new(shards: usize) -> Self {
-        let mut c = Carver::new(shards, 8 + 4 + 5 + 4);
+        let mut c = Carver::new(shards, 8 + 4 + 6 + 4);
         Self {
             accepted: c.counter(),
             active: c.gauge(),
@@ -201,6 +203,7 @@ impl ListenerMetrics {
             handshake_failures: c.counter(),
             client_cert_failures: c.counter(),
             requests: ByVersion::carve(&mut c),
+            early: c.counter(),
             streams: c.gauge(),
             resets_received: c.counter(),
             resets_sent: c.counter(),

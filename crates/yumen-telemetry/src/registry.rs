@@ -250,6 +250,7 @@ fn render_listeners(page: &mut Page, shown: &Shown<ListenerMetrics>) {
     counters(page, &c::LISTENER_HANDSHAKE_FAILURES, shown, |m| &m.handshake_failures);
     counters(page, &c::LISTENER_CLIENT_CERT_FAILURES, shown, |m| &m.client_cert_failures);
     by_version(page, &c::LISTENER_REQUESTS, shown, |m| &m.requests);
+    counters(page, &c::LISTENER_EARLY, shown, |m| &m.early);
     gauges(page, &c::LISTENER_STREAMS, shown, |m| m.streams.value());
     by_end(page, &c::LISTENER_RESETS, shown, ("client", |m: &ListenerMetrics| (&m.resets_received, &m.resets_sent)));
     by_end(page, &c::LISTENER_GOAWAYS, shown, ("client", |m: &ListenerMetrics| (&m.goaways_received, &m.goaways_sent)));

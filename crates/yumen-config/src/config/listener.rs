@@ -27,7 +27,7 @@ pub struct Listener {
     pub timeouts: ListenerTimeouts,
     /// HTTP/2.
     pub http2: ListenerHttp2,
-    /// HTTP/3, over UDP on the same addresses; `None`: not spoken. Only with `tls`, and without certificates of clients.
+    /// HTTP/3, over UDP on the same addresses; `None`: not spoken. Only with `tls`.
     pub http3: Option<ListenerHttp3>,
     /// Forwarding fields: which are believed and which are sent on.
     pub forwarded: Forwarded,
@@ -238,6 +238,8 @@ pub struct ListenerHttp3 {
     pub alt_svc: Option<Duration>,
     /// When a client has to prove its address before anything is done for it; default when many have not.
     pub retry: QuicRetry,
+    /// Whether requests with a safe method may come in early data (RFC 8470); default no.
+    pub early_data: bool,
 }
 
 impl Default for ListenerHttp3 {
@@ -248,6 +250,7 @@ impl Default for ListenerHttp3 {
             connection_window: 1 << 20,
             alt_svc: Some(Duration::from_secs(86_400)),
             retry: QuicRetry::default(),
+            early_data: false,
         }
     }
 }

@@ -33,5 +33,12 @@ pub(crate) static LISTENER_HTTP3: Table = Table {
             "auto",
             "When a client has to prove its address first: while many handshakes are under way, or always.",
         ),
+        key(
+            "early_data",
+            Kind::Bool,
+            "false",
+            "Answers GET, HEAD and OPTIONS without content before the handshake is complete. Somebody else may have copied \
+             such a request; endpoints are told by `Early-Data: 1`.",
+        ),
     ],
 };

@@ -282,10 +282,15 @@ fn http3(section: &Section<'_>, tls: Option<&Tls>) -> Option<ListenerHttp3> {
         let help = "add `tls: {certificates: …}`; QUIC is always encrypted".to_owned();
         section.ctx.error_help(name.place, "missing_key", "`http3` needs `tls`", help);
     }
-    if tls.is_some_and(|tls| tls.clients.is_some()) {
-        let help = "ask for certificates on a listener without `http3`".to_owned();
-        let message = "certificates of clients are not asked for over HTTP/3, so whoever uses it would come in without";
-        section.ctx.error_help(name.place, "conflict", message, help);
+    if http3.early_data && tls.is_some_and(|tls| tls.clients.is_some()) {
+        let place = match &node.value {
+            Value::Map(all) => all.iter().find(|(name, _)| &*name.text == "early_data").map(|(name, _)| name.place),
+            _ => None,
+        };
+        let help = "remove `early_data`, or ask for certificates on a listener of their own".to_owned();
+        let message =
+            "early data does not go with `client_auth`: a copied request would come with the client's certificate";
+        section.ctx.error_help(place.unwrap_or(name.place), "conflict", message, help);
     }
     if let Some((proxy, _)) = section.entry("proxy_protocol") {
         let help = "remove `http3`: a proxy in front that passes QUIC on cannot name the client".to_owned();
@@ -308,6 +313,7 @@ fn http3_section(section: &Section<'_>) -> ListenerHttp3 {
         connection_window: section.read("connection_window", window).unwrap_or(default.connection_window),
         alt_svc: section.limit("alt_svc", default.alt_svc, value::duration),
         retry: section.read("retry", retry).unwrap_or_default(),
+        early_data: section.read("early_data", value::boolean).unwrap_or_default(),
     }
 }
 

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use quinn::crypto::rustls::QuicServerConfig;
 use rustls::ServerConfig;
-use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
+use yumen_core::ClientCertificate;
 
+use super::noting::Noting;
 use super::trust::{ClientAuth, Numbers, Trust, Trusts};
 use super::{Certificate, TlsError, TlsFacts, TlsVersion, explain, facts, identity, provider, rustls_cause};
 use crate::rt;
@@ -20,6 +24,18 @@ use crate::transport::{Transport, is_reset};
 /// How much may wait in one connection's TLS state, in each direction. Full records of 16 KiB pass; more only costs
 /// memory.
 pub(super) const BUFFER_LIMIT: usize = 64 * 1024;
+
+/// The name of HTTP/3 in ALPN (RFC 9114 section 3.1).
+pub(super) const QUIC_ALPN: &[u8] = b"h3";
+/// How many sessions are remembered for early data. A client gets two tickets at a time.
+const SESSIONS: usize = 16 * 1024;
+
+/// Whether early data is accepted, where QUIC is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct QuicTlsOptions {
+    /// Accepts early data of clients that resume a session. It never goes together with a policy about clients.
+    pub early_data: bool,
+}
 
 /// What makes a TLS listener speak as it does, certificates apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -30,6 +46,8 @@ pub struct ServerTlsOptions {
     pub alpn: Vec<String>,
     /// Which clients need a certificate. Default: none.
     pub clients: ClientAuth,
+    /// Whether QUIC is spoken beside TCP, and how. Default: no.
+    pub quic: Option<QuicTlsOptions>,
 }
 
 /// The certificates of a listener.
@@ -56,6 +74,7 @@ pub struct ServerTls {
 struct Config {
     trust: Option<Trust>,
     config: Arc<ServerConfig>,
+    quic: Option<Arc<QuicServerConfig>>,
 }
 
 impl std::fmt::Debug for ServerTls {
@@ -96,9 +115,9 @@ impl ServerTls {
         self.numbers.find(host)
     }
 
-    /// How clients are spoken to of whom no certificate is asked.
-    pub(crate) fn plain_config(&self) -> Option<ServerConfig> {
-        self.configs.load().get(&0).map(|config| ServerConfig::clone(&config.config))
+    /// How QUIC is spoken with clients of a policy; `None` where it is not.
+    pub(super) fn quic_config(&self, policy: u64) -> Option<Arc<QuicServerConfig>> {
+        self.configs.load().get(&policy)?.quic.clone()
     }
 
     /// Whether any client is asked for a certificate.
@@ -122,28 +141,53 @@ fn build_configs(
         if let Some(same) = before.get(&id).filter(|config| config.trust == trust) {
             return Ok((id, same.clone()));
         }
-        let config = build_config(options, names, trust.as_ref()).map_err(|e| TlsError::Setup(e.to_string()))?;
-        Ok((id, Config { trust, config: Arc::new(config) }))
+        let failed = |e: rustls::Error| TlsError::Setup(e.to_string());
+        let verifier = trust.as_ref().map(|trust| Arc::clone(&trust.verifier));
+        let quic = match options.quic {
+            Some(quic) => {
+                let noting = verifier.clone().map(|verifier| Arc::new(Noting(verifier)) as _);
+                let config = base_config(options, names, noting).map_err(failed)?;
+                Some(quic_config(config, quic).map_err(|e| TlsError::Setup(format!("QUIC: {e}")))?)
+            }
+            None => None,
+        };
+        let mut config = base_config(options, names, verifier).map_err(failed)?;
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(failed)?;
+        Ok((id, Config { trust, config: Arc::new(config), quic }))
     })
     .collect()
 }
 
-fn build_config(
+/// A configuration without tickets.
+fn base_config(
     options: &ServerTlsOptions,
     names: &Arc<Names>,
-    trust: Option<&Trust>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<ServerConfig, rustls::Error> {
     let builder =
         ServerConfig::builder_with_provider(provider()).with_protocol_versions(options.min_version.and_above())?;
-    let builder = match trust {
-        Some(trust) => builder.with_client_cert_verifier(Arc::clone(&trust.verifier)),
+    let builder = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(Arc::clone(names) as Arc<dyn ResolvesServerCert>);
     config.alpn_protocols = options.alpn.iter().map(|p| p.clone().into_bytes()).collect();
-    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(config)
+}
+
+/// A configuration for QUIC beside that for TCP. Sessions of the two are not those of each other.
+fn quic_config(mut config: ServerConfig, options: QuicTlsOptions) -> Result<Arc<QuicServerConfig>, String> {
+    config.alpn_protocols = vec![QUIC_ALPN.to_vec()];
+    if options.early_data {
+        // Tickets that only name a session of this memory, so that each is good for one handshake and what is copied
+        // cannot be played back. rustls takes early data with no others.
+        config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+        config.max_early_data_size = u32::MAX;
+    } else {
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|e| e.to_string())?;
+    }
+    QuicServerConfig::try_from(config).map(Arc::new).map_err(|e| e.to_string())
 }
 
 /// Takes a client's connection through the handshake. Bound it with [`crate::rt::timeout`]. The server name is put into
@@ -157,7 +201,10 @@ pub async fn handshake_server(
     sni: &mut Option<Box<str>>,
 ) -> Result<(Transport, TlsFacts), TlsError> {
     let failed = |e: io::Error| match rustls_cause(&e) {
-        Some(cause) => TlsError::Client { fault: ClientFault::of(cause), cause: explain_client(cause) },
+        Some(cause) => {
+            let (fault, cause) = ClientFault::told(cause);
+            TlsError::Client { fault, cause }
+        }
         None => TlsError::Io(e),
     };
     match tcp.peek(&mut [0]).await {
@@ -179,21 +226,21 @@ pub async fn handshake_server(
     facts.policy = policy;
     if policy != 0 {
         facts.client = common.peer_certificates().and_then(identity::client).map(Arc::new);
-        is_in_time(&facts)?;
+        if let (Some(client), true) = (&facts.client, facts.resumed) {
+            is_in_time(client)?;
+        }
     }
     Ok((Transport::Tls(Box::new(stream.into())), facts))
 }
 
 /// A session that is resumed is not verified again, and may outlive the certificate it began with.
-fn is_in_time(facts: &TlsFacts) -> Result<(), TlsError> {
+pub(super) fn is_in_time(client: &ClientCertificate) -> Result<(), TlsError> {
     let now = rt::wall().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    match &facts.client {
-        Some(client) if facts.resumed && client.not_after < i64::try_from(now).unwrap_or(i64::MAX) => {
-            let cause = "its certificate has expired since its session began".to_owned();
-            Err(TlsError::Client { fault: ClientFault::CertificateExpired, cause })
-        }
-        _ => Ok(()),
+    if client.not_after < i64::try_from(now).unwrap_or(i64::MAX) {
+        let cause = "its certificate has expired since its session began".to_owned();
+        return Err(TlsError::Client { fault: ClientFault::CertificateExpired, cause });
     }
+    Ok(())
 }
 
 /// What a client did wrong in the handshake.
@@ -234,6 +281,11 @@ impl ClientFault {
             E::InvalidCertificate(_) => Self::CertificateRefused,
             _ => Self::Other,
         }
+    }
+
+    /// The same with words for an operator.
+    pub(super) fn told(e: &rustls::Error) -> (Self, String) {
+        (Self::of(e), explain_client(e))
     }
 
     /// Whether it is about the client's certificate.

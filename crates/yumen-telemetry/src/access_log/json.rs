@@ -26,6 +26,9 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, clock: &mut WallCloc
     present(out, key!("host"), record.host);
     present(out, key!("path"), record.path);
     string(out, key!("protocol"), record.protocol);
+    if record.early {
+        out.extend_from_slice(b",\"early_data\":true");
+    }
     if record.status != 0 {
         count(out, key!("status"), u64::from(record.status));
     }

@@ -12,7 +12,7 @@ use crate::site::Site;
 
 /// A folder with the certificate of the server (`one.test`, `two.test`, `*.deep.test`), and of the clients `ann` (serial 0x1001) and
 /// `bob` (0x1002) of the authority `clients`, `eve` of the authority `others`.
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     Authority::new(folder.path()).issue("server", "server", &["one.test", "two.test", "*.deep.test"]);
     let clients = Authority::called(folder.path(), "clients");
@@ -47,7 +47,7 @@ fn config(origin: &Origin, auth: &str, routes: &str) -> String {
     )
 }
 
-const ALL: &str = "all: { upstream: up }";
+pub(crate) const ALL: &str = "all: { upstream: up }";
 
 /// curl for a name, with the certificate of a client.
 fn curl(site: &Site, name: &str, client: Option<&str>, more: &[&str]) -> Output {
@@ -272,7 +272,7 @@ fn list_that_is_overdue_lets_nobody_in_unless_it_may() {
 }
 
 /// `one.test` takes clients of one authority, names below `deep.test` of the other, all else anybody.
-const HOSTS: &str = "hosts: { one.test: { ca: trusted.pem }, \"*.deep.test\": { ca: others.pem } }";
+pub(crate) const HOSTS: &str = "hosts: { one.test: { ca: trusted.pem }, \"*.deep.test\": { ca: others.pem } }";
 
 #[test]
 fn policy_goes_by_server_name_and_a_request_for_another_host_is_misdirected() {

@@ -1,5 +1,8 @@
 //! HTTP/3 with clients: a client of the same libraries, which says what a browser would say.
 
+mod certificates;
+mod early;
+
 use std::net::UdpSocket;
 use std::process::Command;
 use std::sync::Arc;
@@ -67,32 +70,59 @@ fn endpoint() -> quinn::Endpoint {
     quinn::Endpoint::new_with_abstract_socket(config, None, socket(), runtime).unwrap()
 }
 
-fn tls(site: &Site) -> rustls::ClientConfig {
+/// TLS of a client that shows the certificate of this name in the site's folder, or none.
+fn tls(site: &Site, shown: Option<&str>) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(site.folder().join("ca.pem")).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let mut tls = builder.with_root_certificates(roots).with_no_client_auth();
+    let builder = builder.with_root_certificates(roots);
+    let file = |name: &str, kind| site.folder().join(format!("{name}.{kind}"));
+    let mut tls = match shown {
+        Some(name) => {
+            let chain = CertificateDer::pem_file_iter(file(name, "pem")).unwrap().map(Result::unwrap).collect();
+            let key = rustls_pki_types::PrivateKeyDer::from_pem_file(file(name, "key")).unwrap();
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+        None => builder.with_no_client_auth(),
+    };
     tls.alpn_protocols = vec![b"h3".to_vec()];
     tls
 }
 
 impl Client {
     pub(crate) fn connect(site: &Site) -> Self {
+        Self::try_connect(site, "one.test", None).expect("a connection")
+    }
+
+    /// With the certificate of a client, to a server name.
+    fn try_connect(site: &Site, name: &str, shown: Option<&str>) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let mut tls = tls(site);
+        let mut tls = tls(site, shown);
         tls.enable_early_data = true;
         let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
         let to = site.addr("web");
-        let (endpoint, connection, requests) = runtime.block_on(async {
+        let connected = runtime.block_on(async {
             let mut endpoint = endpoint();
             endpoint.set_default_client_config(config);
-            let connection = endpoint.connect(to, "one.test").unwrap().await.unwrap();
-            let (mut driver, requests) = h3::client::new(h3_quinn::Connection::new(connection.clone())).await.unwrap();
-            tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
-            (endpoint, connection, requests)
+            let connection = endpoint.connect(to, name).unwrap().await.map_err(|e| e.to_string())?;
+            let requests = speak(&connection).await.map_err(|e| e.to_string())?;
+            Ok::<_, String>((endpoint, connection, requests))
         });
-        Self { runtime, endpoint, connection, requests }
+        let (endpoint, connection, requests) = connected?;
+        Ok(Self { runtime, endpoint, connection, requests })
+    }
+
+    /// Another connection of the same client, which resumes.
+    fn reconnect(&mut self, site: &Site, name: &str) -> Result<(), String> {
+        let to = site.addr("web");
+        let connected = self.runtime.block_on(async {
+            let connection = self.endpoint.connect(to, name).unwrap().await.map_err(|e| e.to_string())?;
+            let requests = speak(&connection).await.map_err(|e| e.to_string())?;
+            Ok::<_, String>((connection, requests))
+        });
+        (self.connection, self.requests) = connected?;
+        Ok(())
     }
 
     pub(crate) fn ask(
@@ -102,17 +132,19 @@ impl Client {
         fields: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Answer, String> {
-        let mut request = http::Request::builder().method(method).uri(format!("https://one.test{path}"));
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let (request, body) = (request.body(()).unwrap(), Bytes::copy_from_slice(body));
+        self.ask_for("one.test", method, path, (fields, body))
+    }
+
+    fn ask_for(
+        &mut self,
+        host: &str,
+        method: &str,
+        path: &str,
+        (fields, body): (&[(&str, &str)], &[u8]),
+    ) -> Result<Answer, String> {
         let asked = async {
-            let mut stream = self.requests.send_request(request).await.map_err(|e| e.to_string())?;
-            if !body.is_empty() {
-                stream.send_data(body).await.map_err(|e| e.to_string())?;
-            }
-            stream.finish().await.map_err(|e| e.to_string())?;
+            let url = format!("https://{host}{path}");
+            let mut stream = send(&mut self.requests, (method, &url), fields, body).await?;
             answer(&mut stream).await
         };
         self.runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await.expect("an answer in time") })
@@ -126,6 +158,33 @@ impl Client {
     fn get(&mut self, path: &str) -> Answer {
         self.ask("GET", path, &[], b"").unwrap()
     }
+}
+
+/// Begins HTTP/3 on a connection.
+async fn speak(
+    connection: &quinn::Connection,
+) -> Result<h3::client::SendRequest<OpenStreams, Bytes>, h3::error::ConnectionError> {
+    let (mut driver, requests) = h3::client::new(h3_quinn::Connection::new(connection.clone())).await?;
+    tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
+    Ok(requests)
+}
+
+async fn send(
+    requests: &mut h3::client::SendRequest<OpenStreams, Bytes>,
+    (method, url): (&str, &str),
+    fields: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Stream, String> {
+    let mut request = http::Request::builder().method(method).uri(url);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    let mut stream = requests.send_request(request.body(()).unwrap()).await.map_err(|e| e.to_string())?;
+    if !body.is_empty() {
+        stream.send_data(Bytes::copy_from_slice(body)).await.map_err(|e| e.to_string())?;
+    }
+    stream.finish().await.map_err(|e| e.to_string())?;
+    Ok(stream)
 }
 
 async fn answer(stream: &mut Stream) -> Result<Answer, String> {

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h3::error::{Code, StreamError};
@@ -97,16 +98,41 @@ async fn ask(
         }
     };
     let length = received.length;
+    let is_bare = matches!(beginning, Beginning::Nothing);
     let content = (beginning, length);
     let patience = if grpc::is_call(&received.request) { Patience::with_call } else { Patience::of };
     if let Some(stream) = StreamContent::new(receiving, content, progress, patience(&listener.config)) {
         received.request.body = Body::Stream(Box::new(stream));
     }
     received.request.scheme = Scheme::Https;
+    if quic.is_early() {
+        let is_safe = matches!(received.request.method, Method::Get | Method::Head | Method::Options);
+        if is_safe && is_bare {
+            exchange.early = true;
+            listener.metrics.early.inc(worker.index);
+            // Whatever the client says of it: one is enough (RFC 8470 section 5.1).
+            received.request.fields.set("Early-Data", b"1");
+        } else {
+            // The handshake is about to be complete: that costs no round trip more, a 425 would.
+            proven(quic, listener.config.timeouts.handshake).await.map_err(|error| exchange.failed(&error)).ok()?;
+        }
+    }
     let form = if received.form == TargetForm::Authority { received.form } else { TargetForm::Origin };
     let asked = Asked { form, connection_options: false, length, interim: None };
     let mut waiting = Waiting(Box::pin(quic.closed()));
     exchange::answer((worker, listener), exchange, received.request, asked, &mut waiting).await
+}
+
+/// Waits until a client has proven that it is there, and no copy of what it said once.
+async fn proven(quic: &Connection, bound: Duration) -> Result<(), Error> {
+    let complete = async {
+        tokio::select! {
+            biased;
+            () = quic.complete() => Ok(()),
+            () = quic.closed() => Err(gone()),
+        }
+    };
+    rt::timeout(bound, complete).await.unwrap_or_else(|_| Err(gone()))
 }
 
 /// The connection is gone.
