@@ -20,6 +20,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("wrk", "wrk"),
     ("openssl", "openssl"),
     ("python3", "python3"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
     ("nghttp", "nghttp2-client"),
     ("nghttpd", "nghttp2-server"),
     ("nghttpx", "nghttp2-proxy"),

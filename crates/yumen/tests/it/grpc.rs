@@ -5,6 +5,8 @@ mod peer;
 mod calls;
 mod errors;
 mod health;
+#[cfg(unix)]
+mod node;
 mod web;
 
 pub(crate) use peer::{Client, Server};
