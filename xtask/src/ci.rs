@@ -83,6 +83,11 @@ fn install_programs() -> Result<()> {
             packages.push(package);
         }
     }
+    // What a virtual environment of python begins with, for peers that no package has.
+    let has_venv = Command::new("python3").args(["-c", "import ensurepip"]).output().is_ok_and(|o| o.status.success());
+    if !has_venv {
+        packages.push("python3-venv");
+    }
     if is_installed("nginx") || packages.contains(&"nginx") {
         let stream = Path::new("/usr/lib/nginx/modules/ngx_stream_module.so");
         if !stream.exists() {

@@ -2,6 +2,8 @@
 
 mod certificates;
 mod early;
+mod interim;
+mod judge;
 
 use std::net::UdpSocket;
 use std::process::Command;

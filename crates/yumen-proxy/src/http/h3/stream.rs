@@ -1,5 +1,7 @@
 //! One exchange on a stream of HTTP/3.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,20 +12,22 @@ use bytes::Bytes;
 use h3::error::{Code, StreamError};
 use h3::server::RequestResolver;
 use http::request::Parts;
-use yumen_core::{Body, Conn, Error, Exchange, Method, Response, Scheme, Side, Stage, Version};
+use tokio::sync::Notify;
+use yumen_core::{Body, Conn, Error, Exchange, Fields, Interim, Method, Response, Scheme, Side, Stage, Version};
 use yumen_http1::TargetForm;
 use yumen_net::quic::{self, Connection};
 use yumen_net::rt;
 use yumen_telemetry::reasons;
 
 use super::content::{Beginning, StreamContent, look};
-use super::{Receiving, Seat, answer};
+use super::{Receiving, Seat, Sending, answer};
 use crate::grpc;
 use crate::http::exchange::{self, Asked, Client};
 use crate::http::intake::{Patience, Progress};
 use crate::http::{head, respond};
 use crate::snapshot::Listener;
 use crate::view::Worker;
+use crate::wire::map;
 
 /// What a stream met.
 pub(super) struct Met {
@@ -33,12 +37,69 @@ pub(super) struct Met {
     pub(super) seat: Seat,
 }
 
-/// A client that waits for its answer.
-struct Waiting<'a>(Pin<Box<dyn Future<Output = ()> + 'a>>);
+/// How many informational answers may wait for a client. What comes beyond is left out: nobody may rely on them.
+const WAITING: usize = 8;
+
+/// Informational answers on their way to a client (RFC 9114 section 4.1).
+#[derive(Default)]
+struct Interims {
+    heads: RefCell<VecDeque<http::Response<()>>>,
+    is_over: Cell<bool>,
+    news: Notify,
+}
+
+impl Interims {
+    /// The next one; `None` once there will be no other.
+    async fn next(&self) -> Option<http::Response<()>> {
+        loop {
+            let head = self.heads.borrow_mut().pop_front();
+            if head.is_some() || self.is_over.get() {
+                return head;
+            }
+            self.news.notified().await;
+        }
+    }
+
+    fn end(&self) {
+        self.is_over.set(true);
+        self.news.notify_one();
+    }
+}
+
+impl Interim for Interims {
+    fn send(&self, status: u16, fields: &Fields) {
+        let Ok(status) = http::StatusCode::from_u16(status) else { return };
+        let mut head = http::Response::new(());
+        *head.status_mut() = status;
+        *head.headers_mut() = map::to_map(fields, |_| false);
+        let mut heads = self.heads.borrow_mut();
+        if heads.len() < WAITING {
+            heads.push_back(head);
+            self.news.notify_one();
+        }
+    }
+}
+
+/// Writes informational answers until there will be no other, and not before. One that was begun has to be written to its
+/// end.
+async fn write_interims(sending: &mut Sending, interims: &Interims) {
+    while let Some(head) = interims.next().await {
+        // The final answer will notice a client that is gone.
+        sending.send_response(head).await.unwrap_or_default();
+    }
+}
+
+/// A client that waits for its answer, and gets informational ones meanwhile.
+struct Waiting<'a> {
+    closed: Pin<Box<dyn Future<Output = ()> + 'a>>,
+    writing: Pin<&'a mut dyn Future<Output = ()>>,
+}
 
 impl Client for Waiting<'_> {
     fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        self.0.as_mut().poll(cx).map(|()| gone())
+        // It ends after the answer is there.
+        let _pending = self.writing.as_mut().poll(cx);
+        self.closed.as_mut().poll(cx).map(|()| gone())
     }
 }
 
@@ -56,7 +117,20 @@ pub(super) async fn run(met: Met, listener: Arc<Listener>, resolver: RequestReso
     exchange.method = Some(Method::from_token(parts.method.as_str().as_bytes()));
     let (mut sending, receiving) = stream.split();
     let progress = Progress::new(true);
-    let response = ask(&worker, &listener, (&mut exchange, &quic), &parts, (receiving, &progress)).await;
+    let interims = Rc::new(Interims::default());
+    let response = {
+        let mut writing = Box::pin(write_interims(&mut sending, &interims));
+        let content = (receiving, &progress);
+        let client = (&quic, &interims, writing.as_mut() as Pin<&mut dyn Future<Output = ()>>);
+        let response = ask(&worker, &listener, (&mut exchange, client), &parts, content).await;
+        interims.end();
+        if response.is_some() && rt::timeout(listener.config.timeouts.write_idle, writing).await.is_err() {
+            exchange.failed(&Error::new(Side::Client, Stage::Receive, reasons::CLIENT_WRITE_TIMEOUT));
+            None
+        } else {
+            response
+        }
+    };
     exchange.bytes_in = progress.received();
     if let Some(response) = response {
         let response = if response.fields.contains("date") { response } else { exchange::dated(response) };
@@ -72,11 +146,14 @@ pub(super) async fn run(met: Met, listener: Arc<Listener>, resolver: RequestReso
     exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
 }
 
+/// The client's connection, and where informational answers are put and written.
+type Answered<'a> = (&'a Connection, &'a Rc<Interims>, Pin<&'a mut dyn Future<Output = ()>>);
+
 /// Asks what was asked, and gives the answer that is to be written.
 async fn ask(
     worker: &Rc<Worker>,
     listener: &Arc<Listener>,
-    (exchange, quic): (&mut Exchange, &Connection),
+    (exchange, (quic, interims, writing)): (&mut Exchange, Answered<'_>),
     parts: &Parts,
     (mut receiving, progress): (Receiving, &Progress),
 ) -> Option<Response> {
@@ -118,8 +195,9 @@ async fn ask(
         }
     }
     let form = if received.form == TargetForm::Authority { received.form } else { TargetForm::Origin };
-    let asked = Asked { form, connection_options: false, length, interim: None };
-    let mut waiting = Waiting(Box::pin(quic.closed()));
+    let interim = Some(Rc::clone(interims) as Rc<dyn Interim>);
+    let asked = Asked { form, connection_options: false, length, interim };
+    let mut waiting = Waiting { closed: Box::pin(quic.closed()), writing };
     exchange::answer((worker, listener), exchange, received.request, asked, &mut waiting).await
 }
 
