@@ -2,6 +2,7 @@
 
 pub mod alibaba;
 pub mod config;
+pub mod fields;
 pub mod frames;
 pub mod grpc_web;
 pub mod http1;

@@ -29,6 +29,7 @@ mod clock;
 
 pub use crew::{Accepting, ResizeError};
 pub use explain::explain;
+pub use http::forms;
 pub use middleware::MiddlewareError;
 pub use proxy::{Applied, Draining, OpenAddress, Proxy};
 pub use snapshot::{BuildError, Carrier, Origin, Ports, Snapshot, client_auth};

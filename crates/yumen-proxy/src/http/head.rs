@@ -9,7 +9,7 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 use yumen_core::{Error, Reason, Side, Stage, Version};
-use yumen_http1::{self as http1, Parsed};
+use yumen_http1::{self as http1, Parsed, RequestHead};
 use yumen_telemetry::reasons;
 
 use super::request::Received;
@@ -26,29 +26,41 @@ pub(super) fn read(
     limits: &http1::Limits,
     local: &Local,
 ) -> Result<Box<Received>, Error> {
+    let mut block = local.buffer();
+    let scratch = &mut local.scratch.borrow_mut().request;
+    let read = translate(parts, limits, &mut block, scratch).map(|()| {
+        let mut received = Received::new(scratch, &block, local.fields());
+        received.request.version = version;
+        // What follows the head of a WebSocket is no content.
+        let opens = received.request.upgrade;
+        received.length = if opens { Some(0) } else { length(&parts.headers, ended) };
+        received
+    });
+    local.give_back(block);
+    read
+}
+
+/// Writes the HTTP/1.1 head that a head means into `block`, which is empty, and reads it.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn translate(
+    parts: &Parts,
+    limits: &http1::Limits,
+    block: &mut Vec<u8>,
+    into: &mut RequestHead,
+) -> Result<(), Error> {
     if parts.headers.len() > limits.fields {
         // Before cookies are joined: each of them costs memory, however small it is on the wire.
         return Err(refusal(reasons::TOO_MANY_FIELDS));
     }
-    let host = host(parts)?;
-    let mut block = local.buffer();
-    write(parts, host, &mut block)?;
-    let scratch = &mut local.scratch.borrow_mut().request;
-    let read = match http1::parse_request(&block, limits, scratch) {
+    write(parts, host(parts)?, block)?;
+    match http1::parse_request(block, limits, into) {
         // Anything behind the end of the head would be a second request in the eyes of the next reader.
-        Ok(Parsed::Complete) if scratch.len == block.len() => {
-            let mut received = Received::new(scratch, &block, local.fields());
-            received.request.version = version;
-            // What follows the head of a WebSocket is no content.
-            let opens = received.request.upgrade;
-            received.length = if opens { Some(0) } else { length(&parts.headers, ended) };
-            Ok(received)
-        }
+        Ok(Parsed::Complete) if into.len == block.len() => Ok(()),
         Ok(_) => Err(refusal(reasons::INVALID_FIELD_VALUE)),
         Err(fault) => Err(refusal(Reason::new(fault.reason())).detail(fault.to_string())),
-    };
-    local.give_back(block);
-    read
+    }
 }
 
 fn refusal(reason: Reason) -> Error {
@@ -150,10 +162,10 @@ fn is_of_connection(name: &HeaderName) -> bool {
     *name != header::TE && http1::is_hop_by_hop(name.as_str().as_bytes()) && name != "http2-settings"
 }
 
-/// Cookies come in crumbs and are one field elsewhere (RFC 9113 section 8.2.3).
+/// Cookies come in crumbs and are one field elsewhere (RFC 9113 section 8.2.3). An empty crumb would leave a space at the end.
 fn write_cookie(fields: &HeaderMap, out: &mut Vec<u8>) -> bool {
     let mut first = true;
-    for crumb in fields.get_all(header::COOKIE) {
+    for crumb in fields.get_all(header::COOKIE).iter().filter(|crumb| !crumb.is_empty()) {
         if !http1::is_field_value(crumb.as_bytes()) {
             return false;
         }

@@ -20,6 +20,7 @@ pub(crate) mod exchange;
 mod h1;
 mod h2;
 pub(crate) mod h3;
+pub mod forms;
 mod head;
 mod intake;
 mod respond;

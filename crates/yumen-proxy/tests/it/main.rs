@@ -3,6 +3,10 @@
 
 mod stage;
 
+#[path = "../../../../fuzz/src/smoke.rs"]
+mod engine;
+
+mod fields;
 mod http;
 mod reload;
 mod route;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-#[path = "../../../../fuzz/src/smoke.rs"]
-mod engine;
+use crate::engine;
+
 #[path = "../../../../fuzz/src/route.rs"]
 mod fuzz;
 
