@@ -112,6 +112,10 @@ impl<T> Future for Task<T> {
     }
 }
 
+/// A future of more bytes than this is boxed before it becomes a task. The runtime moves it about several times on its way
+/// there and overwrites all of it at its end, and aligns the memory of a task in a way that is dear for large ones.
+const BOXED_ABOVE: usize = 1024;
+
 /// Starts a task on the calling worker. It never leaves its thread, so it need not be `Send`.
 ///
 /// A panic in it is contained and told by the [`Task`].
@@ -123,7 +127,11 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    Task { join: tokio::task::spawn_local(future) }
+    let join = match size_of::<F>() > BOXED_ABOVE {
+        true => tokio::task::spawn_local(Box::pin(future)),
+        false => tokio::task::spawn_local(future),
+    };
+    Task { join }
 }
 
 /// Starts a task on the control runtime.

@@ -3,12 +3,13 @@
 //! It reads and writes no connection. Who calls it (see [`super`]) has attached the request's content, writes the response,
 //! and tells by a [`Client`] when nobody waits for it any more.
 
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use yumen_config::config::AbsoluteForm;
-use yumen_core::{Caller, Conn, Error, Exchange, Interim, Next, Request, Response, Side, Stage, Version};
+use yumen_core::{Caller, Conn, Error, Exchange, Interim, Next, Reason, Request, Response, Side, Stage, Version};
 use yumen_http1::{TargetForm, tokens};
 use yumen_net::rt::{self, Deadline};
 use yumen_telemetry::{reasons, trace};
@@ -44,22 +45,57 @@ pub(crate) struct Asked {
 
 /// Runs an exchange up to its response, our own answer to an error included. `None` when there is nobody to answer; the
 /// exchange knows why.
-pub(crate) async fn answer(
-    (worker, listener): (&Rc<Worker>, &Listener),
-    exchange: &mut Exchange,
+///
+/// What needs no waiting is done at once, outside of the future: every level of futures that holds a request is one more
+/// place it is copied to.
+pub(crate) fn answer<'a>(
+    (worker, listener): (&'a Rc<Worker>, &'a Listener),
+    exchange: &'a mut Exchange,
     mut request: Request,
     asked: Asked,
-    client: &mut impl Client,
-) -> Option<Response> {
+    client: &'a mut impl Client,
+) -> impl Future<Output = Option<Response>> + 'a {
     let Asked { form, connection_options, length, interim } = asked;
     exchange.interim = interim;
     let call = grpc::detect(&request).map(|(kind, _)| kind);
     exchange.rpc = call.map(|_| Rc::default());
     begin(exchange, &mut request, listener, (form, connection_options));
-    let outcome = match admit(&request, form, length, (listener, &exchange.conn)) {
-        Ok(()) => dispatch(worker, listener, exchange, request, client).await,
+    let directed = match admit(&request, form, length, (listener, &exchange.conn)) {
+        Ok(()) => direct(listener, exchange, &mut request),
         Err(error) => Err(error),
     };
+    async move {
+        let outcome = match directed {
+            Ok(Directed::To(route, late)) => {
+                let whole = exchange.deadline;
+                let mut answer = std::pin::pin!(through(worker, &route, exchange, request));
+                let mut deadline = Deadline::new();
+                deadline.set(whole);
+                std::future::poll_fn(|cx| {
+                    if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                        return Poll::Ready(answer);
+                    }
+                    if deadline.poll_expired(cx).is_ready() {
+                        return Poll::Ready(Err(Error::new(Side::Us, Stage::Receive, late)));
+                    }
+                    client.poll_lost(cx).map(Err)
+                })
+                .await
+            }
+            Ok(Directed::Answered(response)) => Ok(*response),
+            Err(error) => Err(error),
+        };
+        conclude(outcome, exchange, call, listener)
+    }
+}
+
+/// The response to what came of an exchange.
+fn conclude(
+    outcome: Result<Response, Error>,
+    exchange: &mut Exchange,
+    call: Option<yumen_grpc::Kind>,
+    listener: &Listener,
+) -> Option<Response> {
     let is_ours = outcome.is_err() || exchange.timings.head.is_none();
     let mut response = match outcome {
         Ok(response) => response,
@@ -190,41 +226,32 @@ fn admit(
     Ok(())
 }
 
-/// Finds the route and runs its chain, watching the client and the clock meanwhile.
-async fn dispatch(
-    worker: &Rc<Worker>,
-    listener: &Listener,
-    exchange: &mut Exchange,
-    mut request: Request,
-    client: &mut impl Client,
-) -> Result<Response, Error> {
-    if let Some(last) = hops::count(&mut request)? {
-        return Ok(last);
+/// Where a request goes.
+enum Directed {
+    /// To a route; the reason is that of a request that takes longer than it may.
+    To(Arc<Route>, Reason),
+    /// Nowhere: it is answered.
+    Answered(Box<Response>),
+}
+
+/// Finds the route.
+fn direct(listener: &Listener, exchange: &mut Exchange, request: &mut Request) -> Result<Directed, Error> {
+    if let Some(last) = hops::count(request)? {
+        return Ok(Directed::Answered(Box::new(last)));
     }
-    let Some(route) = listener.table.find(&request, caller(exchange)) else {
+    let Some(route) = listener.table.find(request, caller(exchange)) else {
         let error = Error::new(Side::Client, Stage::Route, reasons::NO_ROUTE);
         exchange.failed(&error);
-        return Ok(respond::plain(listener.config.default_status, reasons::NO_ROUTE.code()));
+        let last = respond::plain(listener.config.default_status, reasons::NO_ROUTE.code());
+        return Ok(Directed::Answered(Box::new(last)));
     };
     exchange.route = Some(Arc::clone(route) as _);
     if let Some(whole) = route.phase.request {
         exchange.deadline = Some(exchange.started + whole);
     }
-    grpc::bound(exchange, &request, route.config.grpc.max_timeout)?;
+    grpc::bound(exchange, request, route.config.grpc.max_timeout)?;
     let late = grpc::late(exchange, route.phase.request);
-    let mut whole = Deadline::new();
-    whole.set(exchange.deadline);
-    let mut answer = std::pin::pin!(through(worker, route, exchange, request));
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-            return Poll::Ready(answer);
-        }
-        if whole.poll_expired(cx).is_ready() {
-            return Poll::Ready(Err(Error::new(Side::Us, Stage::Receive, late)));
-        }
-        client.poll_lost(cx).map(Err)
-    })
-    .await
+    Ok(Directed::To(Arc::clone(route), late))
 }
 
 async fn through(
@@ -235,7 +262,7 @@ async fn through(
 ) -> Result<Response, Error> {
     match &route.upstream {
         Some(upstream) => {
-            let (phase, idle_race) = (route.phase, route.config.retry.idle_race);
+            let (phase, idle_race) = (&route.phase, route.config.retry.idle_race);
             let last = Send { local: &worker.local, upstream, phase, idle_race };
             if route.chain.is_empty() {
                 // Without a box for what stands behind the chain.

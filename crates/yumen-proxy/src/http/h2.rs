@@ -76,10 +76,11 @@ pub(super) async fn serve(
     };
     let line = Line::new(transport, Meter::new(budgets));
     let common = Common::new(settings.max_concurrent_streams);
-    let ended = match rt::timeout(listener.config.timeouts.head, builder(&listener).handshake(line.metered())).await {
-        Err(_) => Err(Error::new(Side::Client, Stage::Receive, reasons::CLIENT_HEAD_TIMEOUT)),
-        Ok(Err(error)) => Err(broken(&error)),
-        Ok(Ok(connection)) => {
+    // Boxed: a connection at rest should not carry the room for its beginning.
+    let begun = Box::pin(begin(&listener, &line)).await;
+    let ended = match begun {
+        Err(error) => Err(error),
+        Ok(connection) => {
             let mut generation = conn.generation;
             let mut driver = Driver::new(connection, (&line, &common), &drain);
             loop {
@@ -104,6 +105,15 @@ pub(super) async fn serve(
         exchange.failed(&error);
     }
     linger(&line).await;
+}
+
+/// Speaks HTTP/2 on a connection from now on.
+async fn begin(listener: &Listener, line: &Rc<Line>) -> Result<Box<Wire>, Error> {
+    match rt::timeout(listener.config.timeouts.head, builder(listener).handshake(line.metered())).await {
+        Err(_) => Err(Error::new(Side::Client, Stage::Receive, reasons::CLIENT_HEAD_TIMEOUT)),
+        Ok(Err(error)) => Err(broken(&error)),
+        Ok(Ok(connection)) => Ok(Box::new(connection)),
+    }
 }
 
 /// A client that left between two requests is nothing to tell of.

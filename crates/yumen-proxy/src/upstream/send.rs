@@ -26,7 +26,7 @@ const ATTEMPTS: u32 = 3;
 pub(crate) struct Send<'s> {
     pub(crate) local: &'s Rc<Local>,
     pub(crate) upstream: &'s Arc<Upstream>,
-    pub(crate) phase: Phase,
+    pub(crate) phase: &'s Phase,
     /// Whether a request that met a connection closed at rest is sent once more.
     pub(crate) idle_race: bool,
 }
@@ -108,7 +108,7 @@ impl Send<'_> {
                         // Boxed: a connection is made rarely, and the room for making one should not burden every exchange.
                         let beside = Beside { sni: None, request_id: exchange.request_id.as_deref() };
                         let hello = introduce(self.upstream, &exchange.conn, beside);
-                        let dialled = Box::pin(dial(self.upstream, endpoint, &self.phase, index, &hello));
+                        let dialled = Box::pin(dial(self.upstream, endpoint, self.phase, index, &hello));
                         let transport = dialled.await.map_err(|e| (e, false))?;
                         let connected = rt::now();
                         exchange.timings.connect = Some(connected.saturating_duration_since(begun));
@@ -127,7 +127,7 @@ impl Send<'_> {
         }
         self.upstream.metrics.versions.inc(index, Version::Http11);
         endpoint.metrics.requests.add(index, 1);
-        let mut call = Call::new(self.local, endpoint, connection, request, (self.phase, begun));
+        let mut call = Call::new(self.local, endpoint, connection, request, (*self.phase, begun));
         let head = call.head(exchange, &request.method).await.map_err(|e| (e, reused))?;
         if head.response.status == 101 && !(request.upgrade && head.upgrade && is_offered(request, &head.response)) {
             let error = Error::new(Side::Upstream, Stage::Receive, reasons::UPGRADE_FAILED)
@@ -177,16 +177,19 @@ impl Send<'_> {
         }
         let place = match channels.turn(endpoint, self.upstream.config.http2.max_concurrent_streams).await {
             Turn::Place(place) => place,
-            Turn::Dial(dialling) => match self.make(endpoint, dialling, speaks).await.map_err(|e| (e, false))? {
-                Made::Place(place) => {
-                    exchange.timings.connect = Some(rt::now().saturating_duration_since(begun));
-                    place
+            // Boxed, as every connection that is made.
+            Turn::Dial(dialling) => {
+                match Box::pin(self.make(endpoint, dialling, speaks)).await.map_err(|e| (e, false))? {
+                    Made::Place(place) => {
+                        exchange.timings.connect = Some(rt::now().saturating_duration_since(begun));
+                        place
+                    }
+                    Made::Http1(link) => {
+                        exchange.timings.connect = Some(rt::now().saturating_duration_since(begun));
+                        return Ok(Way::Http1(link, 0));
+                    }
                 }
-                Made::Http1(link) => {
-                    exchange.timings.connect = Some(rt::now().saturating_duration_since(begun));
-                    return Ok(Way::Http1(link, 0));
-                }
-            },
+            }
         };
         let reused = place.is_reused();
         if reused {
@@ -202,7 +205,7 @@ impl Send<'_> {
     async fn make(&self, endpoint: &Arc<Endpoint>, dialling: Dialling, speaks: Speaks) -> Result<Made, Error> {
         let (index, upstream) = (self.local.index, self.upstream);
         let alpn: &[&str] = if speaks == Speaks::Either { &["h2", "http/1.1"] } else { &["h2"] };
-        let (transport, chosen) = dial_offering(upstream, endpoint, (&self.phase, index), (&[], alpn)).await?;
+        let (transport, chosen) = dial_offering(upstream, endpoint, (self.phase, index), (&[], alpn)).await?;
         let is_tls = endpoint.tls_name.is_some();
         if is_tls && chosen.as_deref() != Some("h2") {
             if speaks == Speaks::Either {

@@ -46,7 +46,7 @@ enum Phase {
 
 /// Drives one connection.
 pub(super) struct Driver<'a> {
-    connection: Wire,
+    connection: Box<Wire>,
     line: &'a Rc<Line>,
     common: &'a Rc<Common>,
     drain: &'a DrainWatch,
@@ -63,7 +63,11 @@ pub(super) struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    pub(super) fn new(connection: Wire, (line, common): (&'a Rc<Line>, &'a Rc<Common>), drain: &'a DrainWatch) -> Self {
+    pub(super) fn new(
+        connection: Box<Wire>,
+        (line, common): (&'a Rc<Line>, &'a Rc<Common>),
+        drain: &'a DrainWatch,
+    ) -> Self {
         Self {
             connection,
             line,

@@ -87,13 +87,13 @@ impl Client for Waiting<'_> {
     }
 }
 
-/// Runs the exchange of a stream to its end.
-pub(super) async fn run(
+/// Runs the exchange of a stream to its end. The head is read at once, so that it need not be carried along.
+pub(super) fn run(
     met: Met,
     listener: Arc<Listener>,
     request: http::Request<RecvStream>,
     respond: SendResponse<Bytes>,
-) {
+) -> impl Future<Output = ()> {
     let Met { worker, conn, seat } = met;
     let mut exchange = Exchange::new(Rc::clone(&conn), rt::now(), worker.observer());
     exchange.version = Version::Http2;
@@ -103,69 +103,75 @@ pub(super) async fn run(
     let ended = content.is_end_stream();
     let opens = head::is_websocket(&parts).unwrap_or(false);
     let progress = Progress::new(!ended && !opens);
-    let mut socket = None;
-    let response = match head::read(&parts, (Version::Http2, ended), &listener.limits, &worker.local) {
-        Ok(received) => {
-            drop(parts);
-            let content = if opens {
-                let key = received.request.fields.first("sec-websocket-key").unwrap_or_default();
-                socket = Some((content, Box::<[u8]>::from(key)));
-                None
-            } else {
-                Some(content)
-            };
-            let (mut request, asked) = ask(*received, content, (&listener, &progress), &answering);
-            request.scheme = if conn.tls.is_some() { Scheme::Https } else { Scheme::Http };
-            let mut waiting = Waiting { answering: &answering, seat: &seat };
-            exchange::answer((&worker, &listener), &mut exchange, request, asked, &mut waiting).await
-        }
-        Err(error) => {
-            exchange.failed(&error);
-            Some(respond::answer(&error))
-        }
-    };
-    exchange.bytes_in = progress.received();
-    if let Some(mut response) = response {
-        if let Some((content, key)) = socket {
-            if response.status == 101 && tunnel::is_accepted(&response, &key) {
-                let result = tunnel::run((&worker, &seat), (&answering, content), &mut exchange, response).await;
-                if let Err(error) = result {
-                    exchange.failed(&error);
-                }
-                exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
-                return;
+    let read = head::read(&parts, (Version::Http2, ended), &listener.limits, &worker.local);
+    async move {
+        let mut socket = None;
+        let response = match read {
+            Ok(received) => {
+                let content = if opens {
+                    let key = received.request.fields.first("sec-websocket-key").unwrap_or_default();
+                    socket = Some((content, Box::<[u8]>::from(key)));
+                    None
+                } else {
+                    Some(content)
+                };
+                let (request, asked) = ask(*received, content, (&listener, &progress, &conn), &answering);
+                let mut waiting = Waiting { answering: &answering, seat: &seat };
+                exchange::answer((&worker, &listener), &mut exchange, request, asked, &mut waiting).await
             }
-            if response.status < 300 {
-                // To a CONNECT that would mean that the tunnel stands.
-                let error = Error::new(Side::Upstream, Stage::Receive, reasons::UPGRADE_FAILED);
+            Err(error) => {
                 exchange.failed(&error);
-                response = respond::answer(&error);
+                Some(respond::answer(&error))
+            }
+        };
+        exchange.bytes_in = progress.received();
+        if let Some(mut response) = response {
+            if let Some((content, key)) = socket {
+                if response.status == 101 && tunnel::is_accepted(&response, &key) {
+                    // Boxed: what few streams need.
+                    let run = tunnel::run((&worker, &seat), (&answering, content), &mut exchange, response);
+                    if let Err(error) = Box::pin(run).await {
+                        exchange.failed(&error);
+                    }
+                    note_total(&mut exchange);
+                    return;
+                }
+                if response.status < 300 {
+                    // To a CONNECT that would mean that the tunnel stands.
+                    let error = Error::new(Side::Upstream, Stage::Receive, reasons::UPGRADE_FAILED);
+                    exchange.failed(&error);
+                    response = respond::answer(&error);
+                }
+            }
+            let written = deliver(&worker, (&answering, &seat), &mut exchange, response, &listener).await;
+            if let Err(error) = written {
+                exchange.failed(&error);
             }
         }
-        let response = if response.fields.contains("date") { response } else { exchange::dated(response) };
-        let written = deliver(&worker, (&answering, &seat), &mut exchange, response, &listener).await;
-        if let Err(error) = written {
-            exchange.failed(&error);
+        exchange.bytes_in = progress.received();
+        note_total(&mut exchange);
+        let answered = exchange.failure.is_none() || exchange.status != 0;
+        drop(exchange);
+        if answered && !progress.is_done() {
+            // The stream is reset with NO_ERROR once nobody holds it (RFC 9113 section 8.1). Clients exist that forget the
+            // answer when both come at once.
+            rt::sleep(PART).await;
         }
     }
-    exchange.bytes_in = progress.received();
+}
+
+fn note_total(exchange: &mut Exchange) {
     exchange.timings.total = rt::now().saturating_duration_since(exchange.started);
-    let answered = exchange.failure.is_none() || exchange.status != 0;
-    drop(exchange);
-    if answered && !progress.is_done() {
-        // The stream is reset with NO_ERROR once nobody holds it (RFC 9113 section 8.1). Clients exist that forget the
-        // answer when both come at once.
-        rt::sleep(PART).await;
-    }
 }
 
 fn ask(
     received: Received,
     content: Option<RecvStream>,
-    (listener, progress): (&Listener, &Progress),
+    (listener, progress, conn): (&Listener, &Progress, &Conn),
     answering: &Rc<Answering>,
 ) -> (yumen_core::Request, Asked) {
     let Received { mut request, length, form, connection_options, .. } = received;
+    request.scheme = if conn.tls.is_some() { Scheme::Https } else { Scheme::Http };
     let inflow = content.map(|content| Inflow::new(content, length));
     let patience = if grpc::is_call(&request) { Patience::with_call } else { Patience::of };
     let stream = inflow.and_then(|inflow| StreamContent::new(inflow, progress, patience(&listener.config)));
@@ -186,6 +192,7 @@ async fn deliver(
     response: Response,
     listener: &Listener,
 ) -> Result<(), Error> {
+    let response = if response.fields.contains("date") { response } else { exchange::dated(response) };
     let forced = exchange.failure.as_ref().is_some_and(|failure| failure.reason == reasons::DRAINING);
     let write = answer::write(answering, &worker.local, exchange, response, listener.config.timeouts.write_idle);
     let mut write = std::pin::pin!(write);

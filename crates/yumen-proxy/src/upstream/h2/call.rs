@@ -47,37 +47,13 @@ pub(crate) async fn send(
     place: Place,
     exchange: &mut Exchange,
     request: &mut Request,
-    (phase, begun): (Phase, Instant),
+    (phase, begun): (&Phase, Instant),
 ) -> Result<Response, Error> {
-    let mut head = head(request, endpoint.tls_name.is_some())?;
-    let key = match request.upgrade {
-        true => Some(open_websocket(&mut head, request, endpoint, &place).await?),
-        false => None,
-    };
-    let ended = request.body.is_empty() && key.is_none();
-    let mut call = Call {
-        active: endpoint.enter(),
-        place,
-        phase,
-        upload: None,
-        stopped: false,
-        streams: matches!(request.body, Body::Stream(_)),
-        answered: false,
-        timer: Deadline::new(),
-    };
-    let (mut response, stream) = call.place.sender.send_request(head, ended).map_err(|error| call.trouble(&error))?;
-    let mut opened = None;
-    if let Some(key) = key {
-        opened = Some((stream, key));
-    } else if !ended {
-        let mut body = std::mem::take(&mut request.body);
-        if let Body::Full(bytes) = &body {
-            // The request keeps its content: it may have to be sent once more.
-            request.body = Body::Full(bytes.clone());
-            body = Body::Full(bytes.clone());
-        }
-        call.upload = Some((Outflow::new(stream), body));
+    if request.upgrade {
+        // Boxed: a rare case, which should not burden the others.
+        Box::pin(may_open_websocket(request, endpoint, &place)).await?;
     }
+    let (mut call, mut response, opened) = begin((endpoint, place), request, phase)?;
     let got = std::future::poll_fn(|cx| call.poll_head(&mut response, exchange, cx)).await;
     let got = got.map_err(|error| call.give_back(error, request))?;
     let took = rt::now().saturating_duration_since(begun);
@@ -90,13 +66,46 @@ pub(crate) async fn send(
     }
 }
 
-/// Makes a request for a WebSocket an extended CONNECT (RFC 8441 section 4), and gives the client's key.
-async fn open_websocket(
-    head: &mut http::Request<()>,
-    request: &Request,
-    endpoint: &Endpoint,
-    place: &Place,
-) -> Result<Box<[u8]>, Error> {
+/// The sending side of a stream that is to become a tunnel, and the key that its client sent.
+type Opened = (h2::SendStream<bytes::Bytes>, Box<[u8]>);
+
+/// Sends the head of a request.
+fn begin(
+    (endpoint, place): (&Arc<Endpoint>, Place),
+    request: &mut Request,
+    phase: &Phase,
+) -> Result<(Call, ResponseFuture, Option<Opened>), Error> {
+    let mut head = head(request, endpoint.tls_name.is_some())?;
+    let key = request.upgrade.then(|| make_websocket(&mut head, request));
+    let ended = request.body.is_empty() && key.is_none();
+    let mut call = Call {
+        active: endpoint.enter(),
+        place,
+        phase: *phase,
+        upload: None,
+        stopped: false,
+        streams: matches!(request.body, Body::Stream(_)),
+        answered: false,
+        timer: Deadline::new(),
+    };
+    let (response, stream) = call.place.sender.send_request(head, ended).map_err(|error| call.trouble(&error))?;
+    let mut opened = None;
+    if let Some(key) = key {
+        opened = Some((stream, key));
+    } else if !ended {
+        let mut body = std::mem::take(&mut request.body);
+        if let Body::Full(bytes) = &body {
+            // The request keeps its content: it may have to be sent once more.
+            request.body = Body::Full(bytes.clone());
+            body = Body::Full(bytes.clone());
+        }
+        call.upload = Some((Outflow::new(stream), body));
+    }
+    Ok((call, response, opened))
+}
+
+/// Whether a request that changes the protocol can be sent: it is for a WebSocket, and the endpoint takes one.
+async fn may_open_websocket(request: &Request, endpoint: &Endpoint, place: &Place) -> Result<(), Error> {
     let failed = |text: &str| {
         Error::new(Side::Upstream, Stage::Send, reasons::UPGRADE_FAILED).detail(format!("{}: {text}", endpoint.name))
     };
@@ -106,10 +115,15 @@ async fn open_websocket(
     if !place.takes_extended_connect().await {
         return Err(failed("it takes no WebSocket over HTTP/2 (RFC 8441); let `protocol` be http1 there"));
     }
+    Ok(())
+}
+
+/// Makes a request for a WebSocket an extended CONNECT (RFC 8441 section 4), and gives the client's key.
+fn make_websocket(head: &mut http::Request<()>, request: &Request) -> Box<[u8]> {
     *head.method_mut() = http::Method::CONNECT;
     head.extensions_mut().insert(h2::ext::Protocol::from_static(websocket::PROTOCOL));
     head.headers_mut().remove(header::SEC_WEBSOCKET_KEY);
-    Ok(request.fields.first("sec-websocket-key").unwrap_or_default().into())
+    request.fields.first("sec-websocket-key").unwrap_or_default().into()
 }
 
 impl Call {
@@ -217,12 +231,7 @@ impl Call {
     }
 
     /// The answer as HTTP/1.1 would have it, with the stream as the endpoint's side of the tunnel.
-    fn into_tunnel(
-        self,
-        got: http::Response<h2::RecvStream>,
-        (outflow, key): (h2::SendStream<bytes::Bytes>, Box<[u8]>),
-        local: &Local,
-    ) -> Response {
+    fn into_tunnel(self, got: http::Response<h2::RecvStream>, (outflow, key): Opened, local: &Local) -> Response {
         let (parts, inflow) = got.into_parts();
         let mut response = Response::new(101);
         response.fields = map::to_fields(&parts.headers, local.fields(), |_| true).unwrap_or_default();
