@@ -45,11 +45,17 @@ impl Fields {
     /// Forgets everything, keeps the memory, and takes `head`, which has so many `lines`, as the new block. Room is made
     /// for the handful of fields that a gateway adds, so that the common message costs one allocation for each of the two.
     pub fn reset(&mut self, head: &[u8], lines: usize) {
+        self.prepare(lines, head.len());
+        self.block.extend_from_slice(head);
+    }
+
+    /// Forgets everything, keeps the memory, and makes room for so many lines with so many bytes in all, and for the handful
+    /// of fields that a gateway adds.
+    pub fn prepare(&mut self, lines: usize, bytes: usize) {
         self.block.clear();
         self.entries.clear();
-        self.block.reserve(head.len() + 256);
+        self.block.reserve(bytes + 256);
         self.entries.reserve(lines + 6);
-        self.block.extend_from_slice(head);
     }
 
     /// Names fields that already stand in the block, by their names and values.
@@ -113,6 +119,16 @@ impl Fields {
     pub fn add(&mut self, name: &str, value: &[u8]) {
         let name = self.intern(name.as_bytes());
         let value = self.intern(value);
+        self.entries.push(Entry { name, value });
+    }
+
+    /// Appends a field line as it goes on the wire, which is how [`Fields::write_lines`] copies it fastest. The caller has
+    /// checked the name and the value.
+    pub fn add_line(&mut self, name: &[u8], value: &[u8]) {
+        let name = self.intern(name);
+        self.block.extend_from_slice(b": ");
+        let value = self.intern(value);
+        self.block.extend_from_slice(b"\r\n");
         self.entries.push(Entry { name, value });
     }
 

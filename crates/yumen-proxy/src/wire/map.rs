@@ -13,11 +13,20 @@ pub(crate) fn to_map(fields: &Fields, also: impl Fn(&[u8]) -> bool) -> HeaderMap
         if is_hop_by_hop(name) || also(name) {
             continue;
         }
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            map.append(name, value);
+        if let (Ok(header), Ok(mut value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+            value.set_sensitive(is_fleeting(name));
+            map.append(header, value);
         }
     }
     map
+}
+
+/// Fields whose value differs from one message to the next. Kept out of the table of HPACK (RFC 7541 section 6.2.3): there
+/// they would push out what does repeat, and `h2` compares a value with all of the same name that stand in its table, which
+/// for one of these are dozens.
+fn is_fleeting(name: &[u8]) -> bool {
+    const FLEETING: [&[u8]; 4] = [b"traceparent", b"x-request-id", b"x-forwarded-for", b"grpc-timeout"];
+    FLEETING.iter().any(|fleeting| name.len() == fleeting.len() && name.eq_ignore_ascii_case(fleeting))
 }
 
 /// Writes a head that came in as lines, `name: value` and a line end, so that it can become [`Fields`]. `false` when a
@@ -40,9 +49,8 @@ pub(crate) fn write_lines(map: &HeaderMap, also: impl Fn(&HeaderName) -> bool, o
 
 /// The fields of a head or of trailers that came in. `None` when a value is none.
 pub(crate) fn to_fields(map: &HeaderMap, mut fields: Fields, keep: impl Fn(&HeaderName) -> bool) -> Option<Fields> {
-    let mut block = Vec::with_capacity(map.len() * 32);
-    let mut spans = Vec::with_capacity(map.len());
-    let span = |from: usize, to: usize| yumen_core::Span::new(from as u32, to as u32);
+    // Most lines are shorter.
+    fields.prepare(map.len(), map.len() * 40);
     for (name, value) in map {
         if !keep(name) {
             continue;
@@ -50,18 +58,8 @@ pub(crate) fn to_fields(map: &HeaderMap, mut fields: Fields, keep: impl Fn(&Head
         if !is_field_value(value.as_bytes()) {
             return None;
         }
-        let start = block.len();
-        block.extend_from_slice(name.as_str().as_bytes());
-        let colon = block.len();
-        block.extend_from_slice(b": ");
-        let from = block.len();
-        block.extend_from_slice(value.as_bytes());
-        let to = block.len();
-        block.extend_from_slice(b"\r\n");
-        spans.push((span(start, colon), span(from, to)));
+        fields.add_line(name.as_str().as_bytes(), value.as_bytes());
     }
-    fields.reset(&block, spans.len());
-    fields.extend_spans(spans.into_iter());
     Some(fields)
 }
 
@@ -86,6 +84,17 @@ mod tests {
         let mut lines = Vec::new();
         back.write_lines(&mut lines);
         assert_eq!(String::from_utf8_lossy(&lines), "x-a: 1\r\nx-a: 2\r\n");
+    }
+
+    #[test]
+    fn value_that_never_comes_again_is_kept_out_of_the_table() {
+        let mut fields = Fields::new();
+        for name in ["Traceparent", "x-forwarded-for", "user-agent"] {
+            fields.add(name, b"1");
+        }
+        let map = to_map(&fields, |_| false);
+        let kept = |name: &str| !map.get(name).unwrap().is_sensitive();
+        assert_eq!([kept("traceparent"), kept("x-forwarded-for"), kept("user-agent")], [false, false, true]);
     }
 
     #[test]
