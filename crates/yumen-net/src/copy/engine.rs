@@ -65,11 +65,12 @@ impl<'a> Relay<'a> {
         }
     }
 
-    pub(super) async fn run(mut self) -> Result<RelayEnd, RelayError> {
+    /// No `async fn`: that would hold the machine twice.
+    pub(super) fn run(mut self) -> impl Future<Output = Result<RelayEnd, RelayError>> {
         if let Some(idle) = self.idle {
             self.deadline.set_in(idle);
         }
-        std::future::poll_fn(|cx| self.poll(cx)).await
+        std::future::poll_fn(move |cx| self.poll(cx))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RelayEnd, RelayError>> {

@@ -24,6 +24,8 @@ use yumen_net::rt;
 use yumen_net::transport::Transport;
 use yumen_telemetry::reasons;
 
+use turn::Turned;
+
 use super::refresh;
 use super::request::Received;
 use crate::snapshot::Listener;
@@ -115,8 +117,13 @@ pub(super) async fn serve(
         refresh(&worker, &conn, &mut listener, &mut generation);
         let cut = Cut { drain: &drain, signaled: signaled.as_mut(), forced: None };
         match Box::pin(turn::run(&worker, &conn, (&link, &listener), *received, (last, cut))).await {
-            Some(ended) => rested = ended,
-            None => return,
+            Turned::On(ended) => rested = ended,
+            Turned::Over => return,
+            // Behind the turn: a tunnel may last for days, and should not carry the room of a request.
+            Turned::Upgraded(upgraded) => {
+                let cut = Cut { drain: &drain, signaled: signaled.as_mut(), forced: None };
+                return Box::pin(upgrade::run(&worker, &link, upgraded, (&listener, cut))).await;
+            }
         }
         link.borrow_mut().rest();
     }

@@ -13,7 +13,8 @@ use yumen_telemetry::reasons;
 
 use super::answer::{self, Manner};
 use super::content::ClientContent;
-use super::{Cut, Shared, upgrade};
+use super::upgrade::Upgraded;
+use super::{Cut, Shared};
 use crate::http::exchange::{self, Asked, Client};
 use crate::http::intake::{Patience, Progress};
 use crate::http::request::Received;
@@ -57,14 +58,24 @@ pub(super) async fn refuse(worker: &Rc<Worker>, conn: &Rc<Conn>, link: &Shared, 
     }
 }
 
-/// Runs one exchange. The result is when it ended, if the connection goes on.
+/// How an exchange left its connection.
+pub(super) enum Turned {
+    /// It goes on; the exchange ended at this moment.
+    On(Instant),
+    /// It is over.
+    Over,
+    /// It is to be a tunnel.
+    Upgraded(Box<Upgraded>),
+}
+
+/// Runs one exchange.
 pub(super) async fn run(
     worker: &Rc<Worker>,
     conn: &Rc<Conn>,
     (link, listener): (&Shared, &Listener),
     received: Received,
     (last, mut cut): (bool, Cut<'_>),
-) -> Option<Instant> {
+) -> Turned {
     let mut exchange = Exchange::new(Rc::clone(conn), rt::now(), worker.observer());
     let Received { mut request, framing, length, keep_alive, form, connection_options } = received;
     let version = request.version;
@@ -77,10 +88,9 @@ pub(super) async fn run(
     let mut waiting = Waiting { link, progress: &progress, cut: &mut cut };
     let answered = exchange::answer((worker, listener), &mut exchange, request, asked, &mut waiting).await;
     exchange.bytes_in = progress.received();
-    let mut response = answered?;
+    let Some(mut response) = answered else { return Turned::Over };
     if response.status == 101 {
-        Box::pin(upgrade::run(worker, link, exchange, response, (listener, cut))).await;
-        return None;
+        return Turned::Upgraded(Box::new(Upgraded { exchange, response }));
     }
     if !response.fields.contains("date") {
         response = exchange::dated(response);
@@ -104,19 +114,19 @@ pub(super) async fn run(
     exchange.timings.total = ended.saturating_duration_since(exchange.started);
     exchange.bytes_in = progress.received();
     match written {
-        Ok(true) if progress.is_done() => Some(ended),
+        Ok(true) if progress.is_done() => Turned::On(ended),
         Ok(true) => {
             let goes_on = Box::pin(finish_reading(link, framing, &progress, listener)).await;
-            goes_on.then(rt::now)
+            if goes_on { Turned::On(rt::now()) } else { Turned::Over }
         }
         Ok(false) => {
             drop(exchange);
             Box::pin(part(link, progress.is_done())).await;
-            None
+            Turned::Over
         }
         Err(error) => {
             exchange.failed(&error);
-            None
+            Turned::Over
         }
     }
 }
