@@ -1,12 +1,13 @@
 //! WebSockets and datagrams: the servers that send back what they get, and the clients that measure how much goes through.
 //!
-//! All is done with the plain sockets of the system, so that a client costs little more than its system calls.
+//! The clients use the plain sockets of the system, and so cost little more than their system calls.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::load::connect;
 use super::newer::WEBSOCKET_PATH;
@@ -19,8 +20,6 @@ const PAYLOAD: usize = 64;
 /// Heads of the frames of a message: two bytes, and the mask of a client (RFC 6455 section 5.2).
 const FROM_CLIENT: usize = 6;
 const FROM_SERVER: usize = 2;
-/// A server has one thread for each connection, which needs next to nothing.
-const STACK: usize = 64 << 10;
 /// Messages under way at once: one on each connection.
 const SOCKETS: usize = 64;
 /// Clients of UDP, and datagrams of each under way at once.
@@ -36,37 +35,45 @@ pub(crate) struct Echoed {
     pub(crate) seconds: f64,
 }
 
-/// Starts the server of WebSockets, for as long as the program lives.
+/// Starts the server of WebSockets, for as long as the program lives: one thread for all of them, so that the scheduler has
+/// little to say.
 pub(crate) fn start_websocket_server() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot bind a loopback port")?;
+    listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
+        runtime.block_on(async move {
+            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
             // A connection that breaks shows as a failure at its client.
-            let serve = move || drop(serve_websocket(socket));
-            drop(std::thread::Builder::new().stack_size(STACK).spawn(serve));
-        }
+            while let Ok((socket, _)) = listener.accept().await {
+                drop(tokio::spawn(serve_websocket(socket)));
+            }
+        });
     });
     Ok(port)
 }
 
-fn serve_websocket(mut socket: TcpStream) -> std::io::Result<()> {
+async fn serve_websocket(mut socket: tokio::net::TcpStream) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
-    read_head(&mut socket)?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await?);
+    }
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
     );
-    socket.write_all(answer.as_bytes())?;
+    socket.write_all(answer.as_bytes()).await?;
     let (mut message, mut echo) = ([0; FROM_CLIENT + PAYLOAD], [0; FROM_SERVER + PAYLOAD]);
     echo[..FROM_SERVER].copy_from_slice(&[0x82, PAYLOAD as u8]);
     loop {
-        socket.read_exact(&mut message)?;
+        socket.read_exact(&mut message).await?;
         let (head, masked) = message.split_at(FROM_CLIENT);
         let mask = head[2..].iter().cycle();
         for ((out, byte), key) in echo[FROM_SERVER..].iter_mut().zip(masked).zip(mask) {
             *out = byte ^ key;
         }
-        socket.write_all(&echo)?;
+        socket.write_all(&echo).await?;
     }
 }
 
@@ -112,13 +119,12 @@ fn receive_message(socket: &mut TcpStream) -> Result<()> {
 pub(crate) fn websockets(port: u16, seconds: u64) -> Result<Echoed> {
     let mut sockets = (0..SOCKETS).map(|_| open_websocket(port)).collect::<Result<Vec<_>>>()?;
     let (begin, limit, mut count) = (Instant::now(), Duration::from_secs(seconds), 0);
-    for socket in &mut sockets {
-        send_message(socket)?;
-    }
     while begin.elapsed() < limit {
         for socket in &mut sockets {
-            receive_message(socket)?;
             send_message(socket)?;
+        }
+        for socket in &mut sockets {
+            receive_message(socket)?;
             count += 1;
         }
     }
