@@ -121,7 +121,8 @@ impl Credentials {
         loop {
             // The outcome is in the status; whoever needs a key hears of a failure.
             drop(self.key().await);
-            tokio::time::sleep(Duration::from_secs(rand::rng().random_range(20..40))).await;
+            let pause = rand::rng().random_range(20..40);
+            tokio::time::sleep(Duration::from_secs(pause)).await;
         }
     }
 

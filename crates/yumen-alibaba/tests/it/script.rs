@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use yumen_alibaba::credential::Environment;
 use yumen_alibaba::transport::{Answer, Endpoint, Outgoing, Sending, Stage, Transport, TransportError};
-use yumen_alibaba::{Clock, Headers, Surroundings, Timestamp};
+use yumen_alibaba::{AccessKey, Clock, Credentials, Headers, Retry, Setup, Surroundings, Timestamp};
 
 #[derive(Default)]
 pub struct Script {
@@ -80,4 +81,14 @@ pub fn surroundings(script: &Arc<Script>, variables: &[(&str, &str)]) -> Surroun
     surroundings.environment = Environment::from_pairs(variables.iter().copied());
     surroundings.metadata = Endpoint { tls: false, authority: "100.100.100.200".to_owned() };
     surroundings
+}
+
+/// A client of the script with short pauses.
+pub fn setup(script: &Arc<Script>, key: AccessKey) -> Setup {
+    let clock = Clock::fixed(now());
+    let mut setup = Setup::new("cn-hangzhou", script.clone(), Credentials::new(key, clock.clone()), clock);
+    let short = Duration::from_millis(2);
+    let rest = Duration::from_millis(300);
+    setup.retry = Retry { pause: short, throttled: short, busy: short, longest: short * 4, rest, ..Retry::default() };
+    setup
 }
