@@ -72,6 +72,9 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
     if let Some(certificate) = &certificate {
         answer["request"]["client_cert"] = json!(&*certificate.subject);
     }
+    if section.protocol == Protocol::Http {
+        answer["listener"]["versions"] = json!(versions(section));
+    }
     if let Some(policy) = &section.proxy_protocol {
         let from: Vec<String> = policy.from.iter().map(ToString::to_string).collect();
         answer["listener"]["proxy_protocol"] = json!(from);
@@ -93,6 +96,17 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
         }
     }
     Ok(answer)
+}
+
+/// The versions of HTTP that clients may speak.
+fn versions(section: &Listener) -> Vec<&'static str> {
+    let offers = |protocol: &str| section.tls.as_ref().is_some_and(|tls| tls.alpn.iter().any(|one| one == protocol));
+    let all = [
+        ("HTTP/1.1", section.tls.is_none() || offers("http/1.1")),
+        ("HTTP/2", section.http2.cleartext && section.tls.is_none() || offers("h2")),
+        ("HTTP/3", section.http3.is_some()),
+    ];
+    all.into_iter().filter(|(_, spoken)| *spoken).map(|(version, _)| version).collect()
 }
 
 /// Whether a client of a host has to show a certificate.
@@ -167,7 +181,11 @@ fn upstream_of(upstream: &Upstream, live: bool) -> Value {
         one
     };
     let endpoints: Vec<Value> = upstream.endpoints().iter().map(endpoint).collect();
-    json!({"name": upstream.name(), "balance": upstream.config.balance.as_str(), "endpoints": endpoints})
+    let mut told = json!({"name": upstream.name(), "balance": upstream.config.balance.as_str(), "endpoints": endpoints});
+    if let Some(version) = upstream.config.proxy_protocol {
+        told["proxy_protocol"] = json!(version.as_str());
+    }
+    told
 }
 
 fn request_of(ask: &ExplainRequest) -> Result<(Request, u16), String> {

@@ -117,6 +117,10 @@ fn readable(answer: &Value) -> String {
         texts(&listener["bind"]).join(", "),
         word(&listener["why"])
     );
+    let versions = texts(&listener["versions"]);
+    if versions.iter().any(|version| version != "HTTP/1.1") {
+        _ = writeln!(out, "          clients may speak {}", versions.join(", "));
+    }
     let proxies = texts(&listener["proxy_protocol"]);
     if !proxies.is_empty() {
         _ = writeln!(out, "          the client is whom a PROXY header names; only {} may connect", proxies.join(", "));
@@ -166,7 +170,9 @@ fn upstream(out: &mut String, upstream: &Value) {
     }
     let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let spoken = upstream["protocol"].as_str().filter(|protocol| *protocol != "auto");
-    let spoken = spoken.map(|protocol| format!(", {protocol}")).unwrap_or_default();
+    let header = upstream["proxy_protocol"].as_str().map(|version| format!("PROXY {version}"));
+    let spoken: String =
+        spoken.map(str::to_owned).into_iter().chain(header).map(|protocol| format!(", {protocol}")).collect();
     _ = writeln!(out, "upstream  {} ({}{spoken})", word(&upstream["name"]), word(&upstream["balance"]));
     for e in upstream["endpoints"].as_array().into_iter().flatten() {
         let health = match e["healthy"].as_bool() {
