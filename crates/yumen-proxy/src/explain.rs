@@ -181,7 +181,8 @@ fn upstream_of(upstream: &Upstream, live: bool) -> Value {
         one
     };
     let endpoints: Vec<Value> = upstream.endpoints().iter().map(endpoint).collect();
-    let mut told = json!({"name": upstream.name(), "balance": upstream.config.balance.as_str(), "endpoints": endpoints});
+    let mut told =
+        json!({"name": upstream.name(), "balance": upstream.config.balance.as_str(), "endpoints": endpoints});
     if let Some(version) = upstream.config.proxy_protocol {
         told["proxy_protocol"] = json!(version.as_str());
     }
