@@ -20,6 +20,9 @@ pub struct Stamp {
     pub nonce: String,
 }
 
+/// Differences up to this, in seconds, are left alone: services accept 15 minutes.
+const TOLERATED: u64 = 600;
+
 /// 128 random bits in hexadecimal.
 #[must_use]
 pub fn nonce() -> String {
@@ -66,6 +69,14 @@ impl Clock {
         before.unix().abs_diff(theirs.unix()) > 60
     }
 
+    /// Takes the `Date` header of an answer as the time when it is so far off that requests would be refused.
+    pub(crate) fn correct_large(&self, date: &str) {
+        let far = |theirs: Timestamp| theirs.unix().abs_diff(self.now().unix()) > TOLERATED;
+        if Timestamp::parse_http(date).is_some_and(far) {
+            self.correct(date);
+        }
+    }
+
     /// How many seconds the cloud is ahead of this machine.
     #[must_use]
     pub fn ahead(&self) -> i64 {
@@ -92,6 +103,10 @@ mod tests {
         assert!(!clock.correct("Fri, 02 Jan 2026 03:04:35 GMT"), "half a minute is not worth another try");
         assert!(!clock.correct("yesterday"));
         assert_eq!(clock.now().unix(), 1_767_323_075);
+        clock.correct_large("Fri, 02 Jan 2026 03:14:35 GMT");
+        assert_eq!(clock.now().unix(), 1_767_323_075, "ten minutes are tolerated");
+        clock.correct_large("Fri, 02 Jan 2026 03:14:36 GMT");
+        assert_eq!(clock.now().unix(), 1_767_323_676);
     }
 
     #[test]

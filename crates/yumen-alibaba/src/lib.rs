@@ -48,6 +48,7 @@
 //! ```
 
 pub mod api;
+pub mod policy;
 pub mod client;
 pub mod product;
 mod error;

@@ -13,7 +13,8 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -25,6 +26,8 @@ use crate::{Draft, Headers};
 const LARGEST: usize = 32 << 20;
 /// How long a connection that nobody uses is kept; servers close theirs later.
 const IDLE: Duration = Duration::from_secs(20);
+/// So long an address has before the next one is tried beside it.
+const APART: Duration = Duration::from_millis(250);
 /// How many connections to one endpoint are kept.
 const KEPT: usize = 4;
 
@@ -75,7 +78,7 @@ impl HttpTransport {
 
     async fn dial(&self, endpoint: &Endpoint) -> Result<Sender, TransportError> {
         let (host, port) = endpoint.address();
-        let stream = TcpStream::connect((host.as_str(), port))
+        let stream = connect(&host, port)
             .await
             .map_err(|error| fault(Stage::Connect, false, format!("cannot connect to {endpoint}: {error}")))?;
         // Losing this only costs time.
@@ -152,6 +155,32 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn send(&self, request: Outgoing) -> Sending<'_> {
         Box::pin(self.exchange(request))
+    }
+}
+
+/// Connects to the first of the addresses of a host that answers. Each gets a little time before the next one is tried
+/// beside it, so that a family of addresses that leads nowhere costs little (RFC 8305 section 5).
+async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
+    let mut addresses = lookup_host((host, port)).await?;
+    let mut attempts = JoinSet::new();
+    let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        let next = addresses.next();
+        let is_last = next.is_none();
+        if let Some(address) = next {
+            attempts.spawn(TcpStream::connect(address));
+        }
+        let wait = async { if is_last { std::future::pending().await } else { tokio::time::sleep(APART).await } };
+        tokio::select! {
+            outcome = attempts.join_next() => match outcome {
+                Some(Ok(Ok(stream))) => return Ok(stream),
+                Some(Ok(Err(error))) => last = error,
+                Some(Err(error)) => last = std::io::Error::other(error),
+                None if is_last => return Err(last),
+                None => {}
+            },
+            () = wait => {}
+        }
     }
 }
 

@@ -145,6 +145,18 @@ async fn a_wrong_clock_and_a_key_that_ended_are_put_right() {
 }
 
 #[tokio::test]
+async fn a_machine_whose_clock_is_a_day_ahead_gets_its_keys_all_the_same() {
+    let cloud = Cloud::start().await;
+    zones(&cloud).await;
+    cloud.set(json!({"offset": -86_400, "role": {"name": "edge", "seconds": 3600}})).await;
+    let clock = Clock::default();
+    let role = EcsRole::new(cloud.surroundings(clock.clone()), None);
+    let client = Client::new(cloud.setup_with(Credentials::new(role, clock.clone()), clock.clone()));
+    assert_eq!(Dns::new(client).zones().await.unwrap().len(), 3);
+    assert!(clock.ahead() < -86_000, "{}", clock.ahead());
+}
+
+#[tokio::test]
 async fn roles_are_taken_on_one_after_another() {
     let cloud = Cloud::start().await;
     cloud.set(json!({"lists": {"roles": ["acs:ram::1:role/first", "acs:ram::2:role/second"]}})).await;

@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use yumen_alibaba::api::dns::{Dns, Wish};
+use yumen_alibaba::api::oss::Bucket;
+use yumen_alibaba::api::sls::{Log, LogGroup, LogStore};
 use yumen_alibaba::api::{GroupServer, MemberId, Tag, alb, cas, ecs, ga, kms, nlb, slb, sts, vpc};
-use yumen_alibaba::product::Product;
+use yumen_alibaba::credential::{EcsRole, Provider as _};
+use yumen_alibaba::policy::{self, Need};
+use yumen_alibaba::product::{ALB, ALIDNS, CAS, ECS, GA, KMS, NLB, Product, SLB, STS, VPC};
 use yumen_alibaba::{AccessKey, Client, Secret};
 
-use crate::script::{Script, setup};
+use crate::script::{Script, setup, surroundings};
 use crate::vector::{form, read};
 
 /// The vendor's name of a product, in the models.
@@ -47,6 +51,28 @@ fn flat(prefix: &str, value: &Value, names: &mut BTreeSet<String>) {
         Value::String(kind) if kind.starts_with("List[") => drop(names.insert(format!("{prefix}.1"))),
         _ => drop(names.insert(prefix.to_owned())),
     }
+}
+
+const PRODUCTS: &[&Product] = &[&ALIDNS, &ECS, &SLB, &ALB, &NLB, &VPC, &GA, &CAS, &KMS, &STS];
+
+/// All that a policy can be for.
+fn everything() -> Vec<Need<'static>> {
+    let (region, change) = ("r", true);
+    vec![
+        Need::Acme { zones: &["z"] },
+        Need::DynamicDns { zones: &["z"] },
+        Need::Instances { region },
+        Need::Alb { region, groups: &["g"], change },
+        Need::Nlb { region, groups: &["g"], change },
+        Need::Clb { region, balancers: &["l"], change },
+        Need::Nat { region, change },
+        Need::Accelerator,
+        Need::Certificates,
+        Need::Secrets { region, names: &["s"] },
+        Need::Role { arn: "acs:ram::1:role/r" },
+        Need::Objects { bucket: "b", prefix: "p/" },
+        Need::Logs { region, project: "p", store: "s" },
+    ]
 }
 
 /// Calls everything once; the answers do not matter.
@@ -127,6 +153,13 @@ async fn every_parameter_that_is_sent_stands_in_the_models() {
             assert!(allowed.contains(&name), "{action} has no parameter {name}; it has {allowed:?}");
         }
         seen.insert((version.to_owned(), action.to_owned()));
+    }
+    let policy = policy::least("1", &everything()).to_string();
+    for (version, action) in &seen {
+        let name = |product: &&Product| product.version == version;
+        let ram = PRODUCTS.iter().copied().find(name).unwrap().ram;
+        // Nobody needs a permission to ask who he is.
+        assert!(action == "GetCallerIdentity" || policy.contains(&format!("\"{ram}:{action}\"")), "{ram}:{action}");
     }
     assert!(seen.len() >= 38, "{}: {seen:?}", seen.len());
 }
@@ -228,4 +261,46 @@ async fn sample_errors_are_understood() {
         }
     }
     assert!(count > 40, "{count}");
+}
+
+#[tokio::test]
+async fn sample_errors_of_storage_are_understood() {
+    for product in ["oss", "sls"] {
+        let file = read(&format!("responses/{product}.json"));
+        let lists = [&file["errors"], &file["throttling"]];
+        for error in lists.into_iter().flat_map(|list| list.as_array().unwrap()) {
+            let status = u16::try_from(error["status"].as_u64().unwrap()).unwrap();
+            let body = error["body_text"].as_str().map_or_else(|| error["body"].to_string(), str::to_owned);
+            let script = Script::new((0..20).map(|_| (status, body.clone())));
+            let client = Client::new(setup(&script, AccessKey::new("a", "b")));
+            let group = LogGroup { logs: vec![Log::default()], ..LogGroup::default() };
+            let found = match product {
+                "oss" => Bucket::new(client, "b").get("k").await.unwrap_err(),
+                _ => LogStore::new(client, "p", "s").put(&group).await.unwrap_err(),
+            };
+            assert!(!found.code().is_empty() && body.contains(found.code()), "{found}");
+            let attempts = match found.code() {
+                "QpsLimitExceeded" | "WriteQuotaExceed" | "ShardWriteQuotaExceed" => 4,
+                "RequestTimeTooSkewed" | "RequestTimeExpired" => 2,
+                _ => 1,
+            };
+            assert_eq!(script.lines().len(), attempts, "{found}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sample_answers_of_the_metadata_service_are_understood() {
+    let file = read("responses/imds.json");
+    let text = |name: &str| {
+        let answer = &file["responses"][name];
+        answer["body_text"].as_str().map_or_else(|| answer["body"].to_string(), str::to_owned)
+    };
+    let script = Script::new(["token", "role-name", "credentials"].map(|name| (200, text(name))));
+    let key = EcsRole::new(surroundings(&script, &[]), None).fetch().await.unwrap();
+    assert_eq!(
+        (key.id.as_str(), key.token),
+        ("STS.sample-access-key-id", Some(Secret::new("sample-security-token+/==")))
+    );
+    assert_eq!(script.lines()[2], "GET /latest/meta-data/ram/security-credentials/edge-role");
 }
