@@ -29,7 +29,6 @@ mod explain;
 mod held;
 mod http3;
 mod last_good;
-#[cfg(target_os = "linux")]
 mod mixed;
 mod process;
 mod proxy_protocol;
