@@ -3,9 +3,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde_json::Value;
 
 struct Text;
 
@@ -158,6 +160,36 @@ pub(crate) fn nested<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     deserializer.deserialize_any(Nested(PhantomData))
 }
 
+/// Addresses in a list, nested or not; a text that is none is left out, so that one does not hide all others.
+pub(crate) fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpAddr>, D::Error> {
+    let texts: Vec<String> = nested(deserializer)?;
+    Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
+}
+
+/// Reads an answer; what is `null` in it is taken for absent when it cannot be read otherwise.
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(body).or_else(|error| {
+        let mut value: Value = serde_json::from_slice(body)?;
+        drop_nulls(&mut value);
+        // The first error knows its place.
+        T::deserialize(value).map_err(|_| error)
+    })
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => {
+            items.retain(|item| !item.is_null());
+            items.iter_mut().for_each(drop_nulls);
+        }
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -173,6 +205,17 @@ mod tests {
         flag: bool,
         #[serde(deserialize_with = "super::nested")]
         list: Vec<u8>,
+    }
+
+    #[test]
+    fn one_text_that_is_no_address_hides_no_other() {
+        #[derive(Deserialize)]
+        struct Host {
+            #[serde(deserialize_with = "super::addresses")]
+            list: Vec<std::net::IpAddr>,
+        }
+        let host = super::read::<Host>(br#"{"list":{"IpAddress":["","192.0.2.1","x",null,"::1"]}}"#);
+        assert_eq!(host.map(|host| host.list.len()).ok(), Some(2));
     }
 
     #[test]

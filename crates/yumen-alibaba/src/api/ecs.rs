@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::Tag;
 use crate::client::{Call, Client, Page, Parameters};
 use crate::error::Error;
-use crate::flexible::nested;
+use crate::flexible::{addresses, nested};
 use crate::product::ECS;
 
 /// Which instances are meant; what is empty does not matter.
@@ -46,7 +46,7 @@ pub struct Instance {
     /// Where it is in its VPC.
     pub vpc_attributes: VpcAttributes,
     /// Public addresses that belong to it.
-    #[serde(deserialize_with = "nested")]
+    #[serde(deserialize_with = "addresses")]
     pub public_ip_address: Vec<IpAddr>,
     /// The EIP that is bound to it.
     pub eip_address: EipAddress,
@@ -67,7 +67,7 @@ pub struct VpcAttributes {
     /// The switch.
     pub v_switch_id: String,
     /// Its private addresses.
-    #[serde(deserialize_with = "nested")]
+    #[serde(deserialize_with = "addresses")]
     pub private_ip_address: Vec<IpAddr>,
 }
 

@@ -25,7 +25,7 @@ use crate::credential::Credentials;
 use crate::error::Error;
 use crate::product::Product;
 use crate::transport::{Answer, Endpoint, Timeouts, Transport};
-use crate::{Operation, sign};
+use crate::{Operation, flexible, sign};
 
 pub(crate) use attempt::{Attempt, Plan};
 pub(crate) use page::Page;
@@ -196,7 +196,7 @@ impl Client {
     /// Each of [`Error`]; an answer that is not of the form `T` is [`Error::Answer`].
     pub async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Error> {
         let answer = self.send(call).await?;
-        serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(call, &answer, &error))
+        flexible::read(&answer.body).map_err(|error| self.unreadable(call, &answer, &error))
     }
 
     fn unreadable(&self, call: &Call, answer: &Answer, error: &serde_json::Error) -> Error {

@@ -241,6 +241,35 @@ async fn sample_answers_are_read_to_the_last_field() {
     );
 }
 
+/// Makes every text of an answer `null`.
+fn hollow(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(hollow),
+        Value::Array(items) => items.iter_mut().for_each(hollow),
+        Value::String(_) => *value = Value::Null,
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn answers_whose_texts_are_null_are_read() {
+    let hollowed = |product: &str, action: &str| {
+        let mut body = read(&format!("responses/{product}.json"))["responses"][action]["body"].clone();
+        hollow(&mut body);
+        Client::new(setup(&Script::new([(200, body.to_string())]), AccessKey::new("a", "b")))
+    };
+    assert_eq!(Dns::new(hollowed("alidns", "DescribeDomainRecords")).records("z").await.unwrap().len(), 2);
+    assert_eq!(Dns::new(hollowed("alidns", "DescribeDomains")).zones().await.unwrap().len(), 2);
+    let filter = ecs::Filter::default();
+    assert!(!ecs::instances(&hollowed("ecs", "DescribeInstances"), &filter).await.unwrap().is_empty());
+    assert!(!ga::listeners(&hollowed("ga", "ListListeners"), "a").await.unwrap().is_empty());
+    assert!(!ga::endpoint_groups(&hollowed("ga", "ListEndpointGroups"), "a").await.unwrap().is_empty());
+    let groups = alb::ServerGroups::new(hollowed("alb", "ListServerGroupServers"));
+    assert_eq!(groups.servers("g").await.unwrap().len(), 2);
+    assert!(!vpc::nat_gateways(&hollowed("vpc", "DescribeNatGateways"), None).await.unwrap().is_empty());
+    assert!(!slb::health(&hollowed("slb", "DescribeHealthStatus"), "l").await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn sample_errors_are_understood() {
     let mut count = 0;
