@@ -14,7 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub use crate::os::{LocalListener, LocalStream};
 use crate::{os, rt};
-pub use inherited::Inherited;
+pub use inherited::{Inherited, Tag};
+pub(crate) use inherited::{Line, QuicSocket};
 
 mod inherited;
 

@@ -1,35 +1,38 @@
 //! QUIC towards clients (RFC 9000): one endpoint for each worker and address, over a socket of the [`udp`](crate::udp) room.
 //!
-//! Connection ids say which worker a connection lives on: their first byte leaves that worker's number when divided by the
-//! number of workers. Where the system has a filter for the sockets that share a port, it reads that byte and so finds the
-//! worker even when the client's address has changed; what a client chooses itself before it knows an id of ours is spread
-//! evenly by the same rule. Elsewhere one worker has the only socket.
+//! Connection ids say which worker a connection lives on: their first byte is the number of that worker's socket. Where the
+//! system has a filter for the sockets that share a port, it reads that byte and so finds the worker even when the client's
+//! address has changed; what a client chooses itself before it knows an id of ours is spread. Elsewhere one worker has the only
+//! socket. The bytes that follow say which process a connection is of, for the time in which another one takes over.
 //!
 //! Early data (0-RTT) is accepted where the TLS settings say so. A client that sends some is served before its handshake is
 //! complete; [`Connection::is_early`] says whether it still is not. The library below needs futures that are `Send`; everything
 //! else stays on the worker.
 
 mod socket;
+mod handover;
 
 use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use quinn::{ConnectionError, ConnectionId, ConnectionIdGenerator, EndpointConfig, TokioRuntime, VarInt};
 use tokio::sync::Notify;
 
-use crate::listen::unmapped;
+use crate::listen::{Tag, unmapped};
 use crate::tls::quic::{QuicTls, facts};
 use crate::tls::{ClientFault, ServerTls, TlsError, TlsFacts, provider};
-use crate::udp::{BoundUdp, Steer};
+use crate::udp::BoundUdp;
 pub use h3_quinn::{Connection as Carrier, RecvStream, SendStream};
 pub use socket::Socket;
 
 /// The length of our connection ids.
-const ID: usize = 8;
+const ID: usize = 12;
 
 /// What a client may use of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +77,29 @@ impl QuicServer {
     }
 }
 
+/// What names this process in connection ids. Whoever sees two of them sees that they are of one process, and no more.
+fn tag() -> Tag {
+    static TAG: LazyLock<Tag> = LazyLock::new(|| {
+        let mut tag = Tag::default();
+        // Without random bytes no handshake comes far enough to need it.
+        provider().secure_random.fill(&mut tag).unwrap_or_default();
+        tag
+    });
+    *TAG
+}
+
 /// Makes connection ids that say whose they are.
-struct Ids(Steer);
+struct Ids(u8);
 
 impl ConnectionIdGenerator for Ids {
     fn generate_cid(&mut self) -> ConnectionId {
         let mut bytes = [0; ID];
+        let [worker, process @ ..] = &mut bytes;
+        *worker = self.0;
+        let (process, rest) = process.split_at_mut(size_of::<Tag>());
+        process.copy_from_slice(&tag());
         // Without random bytes no handshake comes this far either.
-        provider().secure_random.fill(&mut bytes).unwrap_or_default();
-        bytes[0] = self.0.mark(bytes[0]);
+        provider().secure_random.fill(rest).unwrap_or_default();
         ConnectionId::new(&bytes)
     }
 
@@ -98,7 +115,8 @@ impl ConnectionIdGenerator for Ids {
 /// One socket that speaks QUIC, on its worker.
 pub struct QuicEndpoint {
     endpoint: quinn::Endpoint,
-    socket: BoundUdp,
+    bound: BoundUdp,
+    io: Arc<Socket>,
 }
 
 impl QuicEndpoint {
@@ -106,13 +124,15 @@ impl QuicEndpoint {
     ///
     /// # Errors
     /// The runtime cannot register it.
-    pub fn start(socket: BoundUdp) -> io::Result<Self> {
+    pub fn start(bound: BoundUdp) -> io::Result<Self> {
         let mut config = EndpointConfig::default();
-        let steer = socket.steer();
+        let steer = bound.steer;
         config.cid_generator(move || Box::new(Ids(steer)));
-        let own = Socket::start(socket.try_clone()?.into_std())?;
+        let kept = bound.try_clone()?;
+        let io = Socket::start_beside(bound.inner, bound.line)?;
+        let own = Arc::clone(&io) as _;
         let endpoint = quinn::Endpoint::new_with_abstract_socket(config, None, own, Arc::new(TokioRuntime))?;
-        Ok(Self { endpoint, socket })
+        Ok(Self { endpoint, bound: kept, io })
     }
 
     /// Takes clients of this server from now on.
@@ -125,22 +145,34 @@ impl QuicEndpoint {
         self.endpoint.accept().await.map(Incoming)
     }
 
+    /// The next client, if one has come.
+    pub fn next(&self) -> Option<Incoming> {
+        let mut accept = pin!(self.endpoint.accept());
+        match accept.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(incoming) => incoming.map(Incoming),
+            Poll::Pending => None,
+        }
+    }
+
     /// Takes no clients any more. Connections go on, and with them the socket.
     pub fn refuse_all(&self) {
         self.endpoint.set_server_config(None);
     }
 
-    /// Ends all connections at once and tells their clients.
-    pub fn close(&self) {
-        self.endpoint.close(VarInt::from_u32(NO_ERROR), b"");
-    }
-
-    /// A second handle on the socket, for another process.
+    /// A second handle on the socket, with a line on which another process gives back what is for connections of this one.
+    /// Nothing changes until [`QuicEndpoint::hand_over`].
     ///
     /// # Errors
-    /// Out of descriptors.
-    pub fn to_bound(&self) -> io::Result<BoundUdp> {
-        self.socket.try_clone()
+    /// Out of descriptors, or there is no such process on this system.
+    pub fn share(&self) -> io::Result<BoundUdp> {
+        let line = self.io.neighbours().prepare(tag())?;
+        Ok(BoundUdp { line: Some(line), ..self.bound.try_clone()? })
+    }
+
+    /// Leaves the socket to the process that was given the last handle, if it is there: new clients are that one's, and the
+    /// connections of this one go on. Whether it is.
+    pub fn hand_over(&self) -> bool {
+        self.io.neighbours().hand_over()
     }
 
     /// The address it is bound to.

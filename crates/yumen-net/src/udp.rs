@@ -20,8 +20,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::dial::DialError;
-use crate::listen::{Inherited, ListenError, ListenOptions, unmapped};
-use crate::os;
+use crate::listen::{Inherited, Line, ListenError, ListenOptions, QuicSocket, unmapped};
+use crate::os::{self, Parcel};
 pub(crate) use state::SocketState;
 pub use table::Table;
 
@@ -70,7 +70,7 @@ impl UdpSet {
             if let Some(bound) = socket.local_addr().map_err(fail)?.as_socket() {
                 addr = bound;
             }
-            sockets.push(BoundUdp { inner: socket.into(), steer: Steer::default() });
+            sockets.push(BoundUdp { inner: socket.into(), steer: 0, line: None });
         }
         Ok(Self { sockets, addr })
     }
@@ -79,15 +79,55 @@ impl UdpSet {
     /// the system can do it. Without, they go by the client's address.
     #[must_use]
     pub fn steered(mut self) -> Self {
-        let count = self.sockets.len();
-        let Some(first) = self.sockets.first().filter(|_| count > 1 && count <= 256) else { return self };
-        if let Err(error) = os::steer_quic(&SockRef::from(&first.inner), count) {
-            tracing::warn!(addr = %self.addr, %error, "clients of HTTP/3 whose address changes lose their connection");
+        let mut next = 0;
+        for socket in &mut self.sockets {
+            // Those that were there before keep theirs.
+            if socket.line.is_none() {
+                socket.steer = u8::try_from(next).unwrap_or(u8::MAX);
+            }
+            next = usize::from(socket.steer) + 1;
         }
-        for (index, socket) in self.sockets.iter_mut().enumerate() {
-            socket.steer = Steer { index, count };
+        if let Some(first) = self.sockets.first().filter(|_| next > 1) {
+            steer(&SockRef::from(&first.inner), self.addr, (next, self.sockets.len()));
         }
         self
+    }
+
+    /// Opens QUIC sockets for so many more workers on the port of another socket, of which there are `known` ones.
+    ///
+    /// # Errors
+    /// [`ListenError`]; nothing stays open then.
+    pub fn open_more(options: &ListenOptions, known: usize, more: usize) -> Result<Self, ListenError> {
+        let mut set = Self::open_beside(options, more)?;
+        for (index, socket) in set.sockets.iter_mut().enumerate() {
+            socket.steer = u8::try_from(known + index).unwrap_or(u8::MAX);
+        }
+        if let Some(first) = set.sockets.first() {
+            steer(&SockRef::from(&first.inner), set.addr, (known + more, known + more));
+        }
+        Ok(set)
+    }
+
+    /// The QUIC sockets of an address that the process before this one handed over, as [`UdpSet::inherit`].
+    pub fn inherit_quic(
+        inherited: &Inherited,
+        options: &ListenOptions,
+        name: Option<&str>,
+        workers: usize,
+    ) -> Option<Result<Self, ListenError>> {
+        let bound = |of: QuicSocket| BoundUdp { inner: of.socket.into(), steer: of.index, line: of.line };
+        let mut sockets: Vec<_> = inherited.take_quic(options.addr, name).into_iter().map(bound).collect();
+        let addr = sockets.first()?.inner.local_addr().ok()?;
+        let missing = workers.saturating_sub(sockets.len());
+        // With a gap among the numbers nobody can say which one the system gives to the next.
+        let is_whole = sockets.iter().enumerate().all(|(at, socket)| usize::from(socket.steer) == at);
+        if options.reuse_port && os::SHARES_PORT && missing > 0 && is_whole {
+            match Self::open_beside(&ListenOptions { addr, ..options.clone() }, missing) {
+                Ok(more) => sockets.extend(more.sockets),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(Ok(Self { sockets, addr }))
     }
 
     /// The sockets of an address that the process before this one handed over, if there are any: one for each of its
@@ -103,7 +143,7 @@ impl UdpSet {
         let addr = sockets.first()?.local_addr().ok()?.as_socket()?;
         let missing = workers.saturating_sub(sockets.len());
         let mut sockets: Vec<_> =
-            sockets.into_iter().map(|s| BoundUdp { inner: s.into(), steer: Steer::default() }).collect();
+            sockets.into_iter().map(|s| BoundUdp { inner: s.into(), steer: 0, line: None }).collect();
         if options.reuse_port && os::SHARES_PORT && missing > 0 {
             match Self::open_beside(&ListenOptions { addr, ..options.clone() }, missing) {
                 Ok(more) => sockets.extend(more.sockets),
@@ -116,6 +156,19 @@ impl UdpSet {
     /// The address in use, with the port the system chose if 0 was asked.
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// A second handle on the first socket of a port that QUIC shares among several, and how many these are; `None` when
+    /// their numbers have gaps.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn to_steer(&self) -> io::Result<Option<(BoundUdp, usize)>> {
+        let is_whole = self.sockets.iter().enumerate().all(|(at, socket)| usize::from(socket.steer) == at);
+        match self.sockets.first().filter(|_| is_whole) {
+            Some(first) => Ok(Some((first.try_clone()?, self.sockets.len()))),
+            None => Ok(None),
+        }
     }
 
     /// The sockets, one per worker in order, or a single one.
@@ -138,33 +191,24 @@ fn bind(options: &ListenOptions, addr: SocketAddr, share: bool) -> io::Result<So
     Ok(socket)
 }
 
+/// Tells the system where QUIC packets go: how many sockets the port has, and over how many of them the first packets of
+/// clients are spread. The number of sockets has to fit into a byte.
+fn steer(socket: &SockRef<'_>, addr: SocketAddr, (known, spread): (usize, usize)) {
+    let done =
+        if known > 256 { Err(io::ErrorKind::InvalidInput.into()) } else { os::steer_quic(socket, known, spread) };
+    if let Err(error) = done {
+        tracing::warn!(%addr, %error, "clients of HTTP/3 whose address changes lose their connection");
+    }
+}
+
 /// An open socket on its way to its worker.
 #[derive(Debug)]
 pub struct BoundUdp {
-    inner: std::net::UdpSocket,
-    steer: Steer,
-}
-
-/// Which of how many sockets of one port this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Steer {
-    index: usize,
-    count: usize,
-}
-
-impl Default for Steer {
-    fn default() -> Self {
-        Self { index: 0, count: 1 }
-    }
-}
-
-impl Steer {
-    /// The byte, changed so that it leaves our number when divided by the number of sockets.
-    pub(crate) fn mark(self, byte: u8) -> u8 {
-        let whole = 256 / self.count.clamp(1, 256);
-        let marked = usize::from(byte) % whole * self.count + self.index;
-        u8::try_from(marked).unwrap_or(byte)
-    }
+    pub(crate) inner: std::net::UdpSocket,
+    /// Its number among those of the port, as connection ids of QUIC have it.
+    pub(crate) steer: u8,
+    /// To the process before this one, or the one after it: QUIC only.
+    pub(crate) line: Option<Line>,
 }
 
 impl BoundUdp {
@@ -173,17 +217,20 @@ impl BoundUdp {
     /// # Errors
     /// Out of descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { inner: self.inner.try_clone()?, steer: self.steer })
+        Ok(Self { inner: self.inner.try_clone()?, steer: self.steer, line: None })
     }
 
-    /// Which of the sockets of its port it is.
-    pub(crate) fn steer(&self) -> Steer {
-        self.steer
+    /// Lets the first packets of clients of QUIC go to the first so many sockets only, of those `known`.
+    pub fn spread(&self, known: usize, spread: usize) {
+        if let Ok(addr) = self.inner.local_addr() {
+            steer(&SockRef::from(&self.inner), addr, (known, spread));
+        }
     }
 
-    /// The socket itself, for a library that brings its own way to use it.
-    pub(crate) fn into_std(self) -> std::net::UdpSocket {
-        self.inner
+    /// A socket for QUIC and its line, labelled for another process as [`Inherited::parcel`] does.
+    pub fn into_parcels(self, wanted: SocketAddr, name: Option<&str>) -> Vec<Parcel> {
+        let Self { inner, steer, line } = self;
+        Inherited::quic_parcels(wanted, name, QuicSocket { index: steer, socket: inner.into(), line })
     }
 
     /// The socket itself, for another process.
@@ -286,7 +333,7 @@ impl UdpListener {
     /// Out of descriptors.
     pub fn to_bound(&self) -> io::Result<BoundUdp> {
         let socket = SockRef::from(&self.io).try_clone()?;
-        Ok(BoundUdp { inner: socket.into(), steer: Steer::default() })
+        Ok(BoundUdp { inner: socket.into(), steer: 0, line: None })
     }
 
     /// Waits for datagrams and takes as many as there are room for. Errors that are of something sent before (a client's

@@ -138,12 +138,14 @@ pub(crate) struct Socket {
     pub(crate) peers: Peers,
     /// A handle for workers that answer through a socket from which another one receives.
     lent: Option<BoundUdp>,
+    /// Where QUIC shares the port among several sockets: a handle on the first one, and how many there are.
+    pub(crate) steered: Option<(BoundUdp, usize)>,
 }
 
 impl Socket {
     pub(crate) fn new(local: SocketAddr, seats: &[Seat]) -> Self {
         let peers = Arc::new(ArcSwap::from_pointee(seats.iter().map(Seat::peer).collect()));
-        Self { local, peers, lent: None }
+        Self { local, peers, lent: None, steered: None }
     }
 
     /// Connections and sessions that have not ended.
@@ -154,6 +156,9 @@ impl Socket {
     /// Gives all sockets of this address to the workers.
     pub(crate) fn give_all(&mut self, key: &Key, set: Set, accepting: Accepting) {
         let workers = self.peers.load().len().max(1);
+        if let (Set::Quic(set), Accepting::Each) = (&set, accepting) {
+            self.steered = set.to_steer().unwrap_or_default();
+        }
         for (index, bound) in set.into_sockets().into_iter().enumerate() {
             if let (Bound::Udp(socket), Accepting::One) = (&bound, accepting) {
                 match socket.try_clone() {

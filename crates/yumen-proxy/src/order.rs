@@ -23,12 +23,14 @@ pub(crate) enum Bound {
 
 impl Bound {
     /// Labelled for a process that takes over.
-    pub(crate) fn into_parcel(self, key: &Key) -> Parcel {
+    pub(crate) fn into_parcels(self, key: &Key) -> Vec<Parcel> {
+        let name = key.name.as_deref();
         let socket = match self {
             Self::Tcp(bound) => bound.into_socket(),
-            Self::Udp(bound) | Self::Quic(bound) => bound.into_socket(),
+            Self::Udp(bound) => bound.into_socket(),
+            Self::Quic(bound) => return bound.into_parcels(key.addr, name),
         };
-        Inherited::parcel(key.addr, key.name.as_deref(), socket)
+        vec![Inherited::parcel(key.addr, name, socket)]
     }
 }
 

@@ -159,7 +159,7 @@ impl Proxy {
         for orders in &seats {
             for (key, socket) in crew::share_sockets(orders).await? {
                 if key.carrier != Carrier::Tcp || !self.inherited.is_activated(key.addr) {
-                    parcels.push(socket.into_parcel(&key));
+                    parcels.extend(socket.into_parcels(&key));
                 }
             }
         }
@@ -331,7 +331,7 @@ impl Proxy {
 
     fn grow(&self, from: usize, to: usize) -> Result<(), ResizeError> {
         let new = (from..to).map(|index| Seat::start(index, &self.shared)).collect::<std::io::Result<Vec<_>>>()?;
-        let sockets = lock(&self.sockets);
+        let mut sockets = lock(&self.sockets);
         let mut sets = Vec::new();
         if self.accepting == Accepting::Each {
             for (key, socket) in sockets.iter() {
@@ -342,8 +342,11 @@ impl Proxy {
                         None => ListenSet::open_beside(&options, new.len())?,
                     }),
                     Carrier::Udp => Set::Udp(UdpSet::open_beside(&options, new.len())?),
-                    // Connection ids speak of the number of sockets there was.
-                    Carrier::Quic => continue,
+                    Carrier::Quic => match &socket.steered {
+                        Some((_, known)) => Set::Quic(UdpSet::open_more(&options, *known, new.len())?),
+                        // Sockets have left, and nobody can say which numbers the system gives to others.
+                        None => continue,
+                    },
                 };
                 sets.push((key.clone(), set));
             }
@@ -359,7 +362,10 @@ impl Proxy {
             socket.peers.store(Arc::new(peers));
         }
         for (key, set) in sets {
-            let Some(socket) = sockets.get(&key) else { continue };
+            let Some(socket) = sockets.get_mut(&key) else { continue };
+            if let Some((_, known)) = &mut socket.steered {
+                *known += to - from;
+            }
             for (index, bound) in set.into_sockets().into_iter().enumerate() {
                 socket.give(&key, bound, from + index, self.accepting);
             }
@@ -370,7 +376,10 @@ impl Proxy {
     async fn shrink(&self, to: usize) {
         let going = lock(&self.seats).split_off(to);
         let mut drains: Vec<Vec<(Place, Drain)>> = going.iter().map(|_| Vec::new()).collect();
-        for (key, socket) in lock(&self.sockets).iter() {
+        for (key, socket) in lock(&self.sockets).iter_mut() {
+            if let Some((first, known)) = socket.steered.take() {
+                first.spread(known, to);
+            }
             let mut peers = Vec::clone(&socket.peers.load());
             for (of_seat, peer) in drains.iter_mut().zip(peers.split_off(to.min(peers.len()))) {
                 of_seat.push(((key.carrier, socket.local), peer.drain));

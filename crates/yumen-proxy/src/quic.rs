@@ -40,15 +40,13 @@ pub(crate) async fn accept(
     };
     let local = endpoint.local_addr().unwrap_or(key.addr);
     let mut desk = Desk { worker, key, local, drain, shaking: Rc::default(), serving: None };
-    let mut is_shared = false;
     desk.follow(&endpoint);
     loop {
         tokio::select! {
             biased;
             ask = asked.recv() => match ask {
                 Some(Ask::Share(to)) => {
-                    is_shared = true;
-                    drop(to.send((desk.key.clone(), endpoint.to_bound().map(Bound::Quic))));
+                    drop(to.send((desk.key.clone(), endpoint.share().map(Bound::Quic))));
                 }
                 // An endpoint cannot change its worker: it stays until its connections have ended.
                 Some(Ask::GiveBack(_) | Ask::Close { .. }) | None => break,
@@ -59,12 +57,14 @@ pub(crate) async fn accept(
             },
         }
     }
-    if is_shared {
-        // What comes now is for the process that took over; clients connect to it anew.
-        endpoint.close();
-    } else {
-        endpoint.refuse_all();
+    if endpoint.hand_over() {
+        tracing::debug!(addr = %desk.key.addr, "the process that takes over reads the socket of HTTP/3 now");
     }
+    // Who came before the end is served.
+    while let Some(incoming) = endpoint.next() {
+        desk.take(&endpoint, incoming);
+    }
+    endpoint.refuse_all();
 }
 
 /// Where clients come in.

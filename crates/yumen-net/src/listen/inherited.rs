@@ -29,11 +29,78 @@ struct Handed {
     wanted: SocketAddr,
     /// The listener's name where the system chose the port.
     name: Option<String>,
+    role: Role,
     socket: Socket,
+}
+
+/// What a socket of the process before this one is for.
+#[derive(Debug)]
+enum Role {
+    /// It listens, or takes datagrams.
+    Listener,
+    /// It takes packets of QUIC, and has this number.
+    Quic(u8),
+    /// It is the line for what comes to the socket of this number and is of these processes.
+    Line(u8, Vec<Tag>),
+}
+
+impl Role {
+    fn label(&self) -> String {
+        match self {
+            Self::Listener => LISTENER.to_owned(),
+            Self::Quic(index) => format!("{QUIC}:{index}"),
+            Self::Line(index, tags) => {
+                let tags: String = tags.iter().map(|tag| format!(":{:08x}", u32::from_be_bytes(*tag))).collect();
+                format!("{LINE}:{index}{tags}")
+            }
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        let mut parts = word.split(':');
+        let kind = parts.next()?;
+        if kind == LISTENER {
+            return Some(Self::Listener);
+        }
+        let index = parts.next()?.parse().ok()?;
+        match kind {
+            QUIC => Some(Self::Quic(index)),
+            LINE => {
+                let tags = parts.map(|part| u32::from_str_radix(part, 16).ok().map(u32::to_be_bytes));
+                Some(Self::Line(index, tags.collect::<Option<_>>()?))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What names a process in connection ids of QUIC.
+pub type Tag = [u8; 4];
+
+/// A socket for QUIC that two processes have.
+#[derive(Debug)]
+pub(crate) struct QuicSocket {
+    /// Its number among those of the port.
+    pub(crate) index: u8,
+    pub(crate) socket: Socket,
+    pub(crate) line: Option<Line>,
+}
+
+/// A line to another process that has the same socket.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// This process's end.
+    pub(crate) end: Socket,
+    /// The processes whose connections are at the other end.
+    pub(crate) tags: Vec<Tag>,
 }
 
 /// The label of a listener's socket on its way to a successor.
 const LISTENER: &str = "listener";
+/// The label of one that takes packets of QUIC; its number follows.
+const QUIC: &str = "quic";
+/// The label of a line between two processes for such packets; the number of the socket and the processes follow.
+const LINE: &str = "line";
 /// The label of one that the service manager holds as well.
 const ACTIVATED: &str = "activated";
 
@@ -77,12 +144,14 @@ impl Inherited {
         let mut others = Vec::new();
         for parcel in parcels {
             let mut words = parcel.label.splitn(3, ' ');
-            match (words.next(), words.next().and_then(|word| word.parse().ok()), words.next()) {
-                (Some(LISTENER), Some(wanted), name) => {
-                    let handed = Handed { wanted, name: name.map(str::to_owned), socket: parcel.socket };
+            let (word, wanted, name) =
+                (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()), words.next());
+            match (Role::parse(word), wanted) {
+                (Some(role), Some(wanted)) => {
+                    let handed = Handed { wanted, name: name.map(str::to_owned), role, socket: parcel.socket };
                     self.handed.get_mut().unwrap_or_else(PoisonError::into_inner).push(handed);
                 }
-                (Some(ACTIVATED), Some(_), name) => {
+                (None, Some(_)) if word == ACTIVATED => {
                     self.add(parcel.socket, name.unwrap_or("unnamed").to_owned());
                 }
                 _ => others.push(parcel),
@@ -93,8 +162,15 @@ impl Inherited {
 
     /// A listener's socket, labelled for a successor. The name is given where the system chose the port.
     pub fn parcel(wanted: SocketAddr, name: Option<&str>, socket: Socket) -> Parcel {
-        let name = name.map_or_else(String::new, |name| format!(" {name}"));
-        Parcel { label: format!("{LISTENER} {wanted}{name}"), socket }
+        labelled(&Role::Listener, wanted, name, socket)
+    }
+
+    /// A socket for QUIC, and its line, labelled as [`Inherited::parcel`] does.
+    pub(crate) fn quic_parcels(wanted: SocketAddr, name: Option<&str>, of: QuicSocket) -> Vec<Parcel> {
+        let QuicSocket { index, socket, line } = of;
+        let mut all = vec![labelled(&Role::Quic(index), wanted, name, socket)];
+        all.extend(line.map(|line| labelled(&Role::Line(index, line.tags), wanted, name, line.end)));
+        all
     }
 
     /// Second handles on what the service manager holds as well, for a successor.
@@ -139,9 +215,31 @@ impl Inherited {
 
     fn take_handed(&self, addr: SocketAddr, name: Option<&str>, of: Type) -> Vec<Socket> {
         let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_of = |h: &Handed| h.socket.r#type().is_ok_and(|t| t == of);
+        let is_of = |h: &Handed| matches!(h.role, Role::Listener) && h.socket.r#type().is_ok_and(|t| t == of);
         let fits = |h: &mut Handed| h.wanted == addr && h.name.as_deref() == name && is_of(h);
         handed.extract_if(.., fits).map(|h| h.socket).collect()
+    }
+
+    /// What a predecessor handed over for QUIC, by their numbers.
+    pub(crate) fn take_quic(&self, addr: SocketAddr, name: Option<&str>) -> Vec<QuicSocket> {
+        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |h: &mut Handed| h.wanted == addr && h.name.as_deref() == name && !matches!(h.role, Role::Listener);
+        let mut lines = Vec::new();
+        let mut all = Vec::new();
+        for Handed { role, socket, .. } in handed.extract_if(.., fits) {
+            match role {
+                Role::Quic(index) => all.push(QuicSocket { index, socket, line: None }),
+                Role::Line(index, tags) => lines.push((index, Line { end: socket, tags })),
+                Role::Listener => {}
+            }
+        }
+        for (index, line) in lines {
+            if let Some(of) = all.iter_mut().find(|of| of.index == index) {
+                of.line = Some(line);
+            }
+        }
+        all.sort_by_key(|of| of.index);
+        all
     }
 
     /// Closes what a predecessor handed over and no listener has asked for: its addresses.
@@ -163,6 +261,11 @@ impl Inherited {
         });
         self.problems.iter().cloned().chain(unused).collect()
     }
+}
+
+fn labelled(role: &Role, wanted: SocketAddr, name: Option<&str>, socket: Socket) -> Parcel {
+    let name = name.map_or_else(String::new, |name| format!(" {name}"));
+    Parcel { label: format!("{} {wanted}{name}", role.label()), socket }
 }
 
 /// Where a stream socket listens; it is made ready for workers.

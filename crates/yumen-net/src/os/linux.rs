@@ -41,14 +41,16 @@ pub(crate) fn claim_datagram_port(socket: &Socket, share: bool) -> io::Result<()
     if share { socket.set_reuse_port(true) } else { Ok(()) }
 }
 
-/// Gives QUIC packets to the socket, of those that share the port, whose number the first byte of the destination connection
-/// id leaves when divided by `count`. The id begins behind the flags, or behind flags, version and length in a long header
-/// (RFC 9000 section 17). A packet too short to have one goes to the first socket.
-pub(crate) fn steer_quic(socket: &Socket, count: usize) -> io::Result<()> {
+/// Gives QUIC packets to the socket, of the `known` ones that share the port, whose number is the first byte of the destination
+/// connection id. What has another number there, as the first packets of clients do, is spread over the first `spread` ones.
+/// The id begins behind the flags, or behind flags, version and length in a long header (RFC 9000 section 17). A packet too
+/// short to have one goes to the first socket.
+pub(crate) fn steer_quic(socket: &Socket, known: usize, spread: usize) -> io::Result<()> {
     const fn step(code: u32, jump: (u8, u8), k: u32) -> libc::sock_filter {
         libc::sock_filter { code: code as u16, jt: jump.0, jf: jump.1, k }
     }
-    let count = u32::try_from(count).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let number = |n: usize| u32::try_from(n.max(1)).map_err(|_| io::ErrorKind::InvalidInput);
+    let (known, spread) = (number(known)?, number(spread)?);
     const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
     let mut program = [
         step(LOAD_BYTE, (0, 0), 0),
@@ -56,7 +58,8 @@ pub(crate) fn steer_quic(socket: &Socket, count: usize) -> io::Result<()> {
         step(LOAD_BYTE, (0, 0), 6),
         step(libc::BPF_JMP | libc::BPF_JA, (0, 0), 1),
         step(LOAD_BYTE, (0, 0), 1),
-        step(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, (0, 0), count),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, (0, 1), known),
+        step(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, (0, 0), spread),
         step(libc::BPF_RET | libc::BPF_A, (0, 0), 0),
     ];
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };

@@ -35,6 +35,12 @@ mod successor;
 #[path = "no_successor.rs"]
 mod successor;
 
+#[cfg(unix)]
+mod passage;
+#[cfg(not(unix))]
+#[path = "no_passage.rs"]
+mod passage;
+
 mod private;
 
 use std::path::Path;
@@ -50,6 +56,7 @@ pub use unix::{LocalListener, LocalStream};
 #[cfg(windows)]
 pub use windows::{LocalListener, LocalStream};
 
+pub(crate) use passage::Passage;
 pub(crate) use system::{
     PORT_PATIENCE, Pipe, claim_datagram_port, claim_port, delay_source_port, ignore_resets, prepare_datagrams,
     splice_in, splice_out, steer_quic,

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
@@ -16,6 +16,8 @@ use quinn_udp::BATCH_SIZE;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::handover::{Neighbours, Turn};
+use crate::listen::Line;
 use crate::udp::SocketState;
 
 /// How many failures to receive in a row before others have their turn.
@@ -26,6 +28,8 @@ const PATIENCE: usize = 16;
 pub struct Socket {
     io: UdpSocket,
     state: SocketState,
+    /// On one thread only, so nobody ever waits for it.
+    neighbours: Mutex<Neighbours>,
 }
 
 impl Socket {
@@ -34,8 +38,19 @@ impl Socket {
     /// # Errors
     /// The runtime cannot register it.
     pub fn start(socket: std::net::UdpSocket) -> io::Result<Arc<Self>> {
+        Self::start_beside(socket, None)
+    }
+
+    /// The same, with a line to a process that has the socket too.
+    pub(super) fn start_beside(socket: std::net::UdpSocket, line: Option<Line>) -> io::Result<Arc<Self>> {
         let state = SocketState::new(&socket)?;
-        Ok(Arc::new(Self { state, io: UdpSocket::from_std(socket)? }))
+        let neighbours = Mutex::new(Neighbours::start(line)?);
+        Ok(Arc::new(Self { state, io: UdpSocket::from_std(socket)?, neighbours }))
+    }
+
+    /// The processes that have the socket too.
+    pub(super) fn neighbours(&self) -> MutexGuard<'_, Neighbours> {
+        self.neighbours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn send(&self, transmit: &quinn_udp::Transmit<'_>) -> io::Result<()> {
@@ -91,10 +106,19 @@ impl AsyncUdpSocket for Socket {
         bufs: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        match self.neighbours().turn(cx, bufs, metas) {
+            Turn::Socket => {}
+            Turn::Filled(filled) => return Poll::Ready(Ok(filled)),
+            Turn::Wait => return Poll::Pending,
+        }
         for _ in 0..PATIENCE {
             ready!(self.io.poll_recv_ready(cx))?;
             match self.io.try_io(Interest::READABLE, || self.take(bufs, metas)) {
-                Ok(filled) => return Poll::Ready(Ok(filled)),
+                Ok(filled) => {
+                    let (bufs, metas) = (bufs.get_mut(..filled), metas.get_mut(..filled));
+                    self.neighbours().divert(bufs.unwrap_or_default(), metas.unwrap_or_default());
+                    return Poll::Ready(Ok(filled));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // Of one datagram: of one that was sent, or one too large for anything of QUIC. The library takes an error
                 // for the end of the socket.

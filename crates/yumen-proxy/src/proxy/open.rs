@@ -65,7 +65,7 @@ impl Proxy {
         let just_now = opened.iter().find(|(open, _)| *open == tcp).map(|(_, set)| set.local_addr());
         let chosen = just_now.or_else(|| lock(&self.sockets).get(&tcp).map(|socket| socket.local));
         let options = self.options(key.addr);
-        let set = match UdpSet::inherit(&self.inherited, &options, key.name.as_deref(), self.workers()) {
+        let set = match UdpSet::inherit_quic(&self.inherited, &options, key.name.as_deref(), self.workers()) {
             Some(set) => set,
             None => UdpSet::open(&self.options(chosen.unwrap_or(key.addr)), self.workers())
                 .or_else(|_| UdpSet::open(&options, self.workers())),
@@ -147,7 +147,7 @@ impl Proxy {
                 None => UdpSet::open(&options, workers),
             }
             .map(Set::Udp),
-            Carrier::Quic => match UdpSet::inherit(&self.inherited, &options, name, workers) {
+            Carrier::Quic => match UdpSet::inherit_quic(&self.inherited, &options, name, workers) {
                 Some(set) => set,
                 None if beside => UdpSet::open_beside(&options, workers),
                 None => UdpSet::open(&options, workers),

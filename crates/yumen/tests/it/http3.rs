@@ -4,6 +4,8 @@ mod certificates;
 mod early;
 mod interim;
 mod judge;
+#[cfg(target_os = "linux")]
+mod upgrade;
 
 use std::net::UdpSocket;
 use std::process::Command;
@@ -62,7 +64,10 @@ pub(crate) struct Answer {
 
 /// A socket like those of the gateway: the library's own asks for more than Wine has.
 fn socket() -> Arc<Socket> {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket_of(UdpSocket::bind("127.0.0.1:0").unwrap())
+}
+
+fn socket_of(socket: UdpSocket) -> Arc<Socket> {
     socket.set_nonblocking(true).unwrap();
     Socket::start(socket).unwrap()
 }
