@@ -1,6 +1,7 @@
 """Products that mostly list what `lists` holds, and those with a little state of their own."""
 
 import json
+import zlib
 
 from fault import Refused
 from page import chained, listed, numbered
@@ -152,9 +153,11 @@ def secret_value(cloud, given, _key):
     stage = given.get("VersionStage", "ACSCurrent")
     if stage not in versions:
         raise Refused(404, "Forbidden.ResourceNotFound", "Resource not found.")
+    # The version goes with the content: a rotation moves both to the stage before.
+    version = "v-%08x" % zlib.crc32(versions[stage].encode())
     return {
         "SecretName": given["SecretName"], "SecretData": versions[stage], "SecretDataType": "text", "SecretType": "Generic",
-        "VersionId": "v-" + stage, "VersionStages": {"VersionStage": [stage]}, "AutomaticRotation": "Disabled",
+        "VersionId": version, "VersionStages": {"VersionStage": [stage]}, "AutomaticRotation": "Disabled",
     }
 
 

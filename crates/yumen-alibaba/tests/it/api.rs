@@ -341,6 +341,64 @@ async fn a_secret_is_read_in_both_stages_and_not_shown() {
     assert_eq!(kms::secret(&client, "none", kms::CURRENT).await.unwrap_err().code(), "Forbidden.ResourceNotFound");
 }
 
+async fn secrets(cloud: &Cloud, stages: &[(&str, &str)]) {
+    let stages: serde_json::Map<String, Value> =
+        stages.iter().map(|(stage, text)| ((*stage).to_owned(), json!(text))).collect();
+    cloud.set(json!({"secrets": {"edge/db": stages}})).await;
+}
+
+#[tokio::test]
+async fn a_secret_is_followed_through_a_rotation() {
+    let cloud = Cloud::start().await;
+    secrets(&cloud, &[("ACSCurrent", "one")]).await;
+    let followed = kms::FollowedSecret::new(cloud.client(), "edge/db", Duration::from_secs(3600));
+    let one = followed.value().await.unwrap();
+    assert_eq!(one.data.reveal(), "one");
+    assert!(followed.after_refusal(&one).await.unwrap().is_none(), "never rotated: nothing else to try");
+    secrets(&cloud, &[("ACSCurrent", "two"), ("ACSPrevious", "one")]).await;
+    assert_eq!(followed.value().await.unwrap().data.reveal(), "one", "it is not read for every use");
+    let fresh = kms::FollowedSecret::new(cloud.client(), "edge/db", Duration::ZERO);
+    let two = fresh.value().await.unwrap();
+    assert_eq!(two.data.reveal(), "two");
+    let before = fresh.after_refusal(&two).await.unwrap().unwrap();
+    assert_eq!(before.data.reveal(), "one", "the server may have the old one still");
+    assert_eq!(fresh.after_refusal(&before).await.unwrap().unwrap().data.reveal(), "two");
+    // A server that has the new one already: it is found out at once, not when the time has come.
+    secrets(&cloud, &[("ACSCurrent", "one")]).await;
+    let slow = kms::FollowedSecret::new(cloud.client(), "edge/db", Duration::from_secs(3600));
+    let one = slow.value().await.unwrap();
+    secrets(&cloud, &[("ACSCurrent", "two"), ("ACSPrevious", "one")]).await;
+    let start = tokio::time::Instant::now();
+    let mut next = slow.after_refusal(&one).await.unwrap();
+    while next.is_none() && start.elapsed() < Duration::from_secs(30) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        next = slow.after_refusal(&one).await.unwrap();
+    }
+    assert_eq!(next.unwrap().data.reveal(), "two");
+}
+
+#[tokio::test]
+async fn a_secret_is_served_while_kms_is_away_and_read_again_when_it_is_back() {
+    let cloud = Cloud::start().await;
+    secrets(&cloud, &[("ACSCurrent", "one")]).await;
+    let followed = kms::FollowedSecret::new(cloud.client(), "edge/db", Duration::ZERO);
+    followed.value().await.unwrap();
+    secrets(&cloud, &[("ACSCurrent", "two")]).await;
+    cloud.fault(json!({"kind": "refuse", "action": "GetSecretValue", "code": "Rejected.Throttling", "status": 429, "times": 4})).await;
+    let start = tokio::time::Instant::now();
+    while followed.failing().is_none() && start.elapsed() < Duration::from_secs(30) {
+        assert_eq!(followed.value().await.unwrap().data.reveal(), "one");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (_, error) = followed.failing().unwrap();
+    assert_eq!(error.code(), "Rejected.Throttling");
+    while followed.value().await.unwrap().data.reveal() != "two" {
+        assert!(start.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(followed.failing().is_none());
+}
+
 #[tokio::test]
 async fn a_certificate_is_uploaded_once_and_its_key_stays_out_of_the_url() {
     let cloud = Cloud::start().await;

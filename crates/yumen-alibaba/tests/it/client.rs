@@ -246,3 +246,50 @@ async fn without_a_key_nothing_is_sent() {
     );
     assert!(script.lines().is_empty());
 }
+
+/// Everything that is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_log_line_holds_a_key() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let taken = r#"{"Code":"Success","AccessKeyId":"STS.i","AccessKeySecret":"hush","SecurityToken":"hush","Expiration":"2026-01-02T04:04:05Z"}"#;
+    let script = Script::new([(200, "hush-session".to_owned()), (200, taken.to_owned()), (200, "{}".to_owned())]);
+    let clock = Clock::fixed(now());
+    let mut surroundings = script::surroundings(&script, &[]);
+    surroundings.clock = clock.clone();
+    let role = yumen_alibaba::credential::EcsRole::new(surroundings, Some("r".to_owned()));
+    let credentials = Credentials::new(role, clock.clone());
+    let client = Client::new(Setup { credentials: credentials.clone(), clock: clock.clone(), ..setup(&script) });
+    call(&client, &read()).await.unwrap();
+    // The renewal fails behind a call, which is logged.
+    clock.correct("Fri, 02 Jan 2026 03:54:05 GMT");
+    script.push(500, "hush");
+    script.push(500, "hush");
+    script.push(500, "hush");
+    credentials.key().await.unwrap();
+    let start = Instant::now();
+    while credentials.status().failing.is_none() && start.elapsed() < Duration::from_secs(20) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::task::yield_now().await;
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("no key from ECS role: the metadata service answered 500"), "{text}");
+    assert!(!text.contains("hush"), "{text}");
+}

@@ -1,5 +1,9 @@
 //! KMS: secrets that are kept and rotated there.
 
+mod follow;
+
+pub use follow::FollowedSecret;
+
 use std::fmt;
 
 use base64::Engine as _;
