@@ -15,7 +15,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::tls::{self, TlsError};
@@ -26,6 +26,8 @@ use crate::{Draft, Headers};
 const LARGEST: usize = 32 << 20;
 /// How long a connection that nobody uses is kept; servers close theirs later.
 const IDLE: Duration = Duration::from_secs(20);
+/// How long a kept connection may take to become ready again.
+const SETTLING: Duration = Duration::from_millis(50);
 /// So long an address has before the next one is tried beside it.
 const APART: Duration = Duration::from_millis(250);
 /// How many connections to one endpoint are kept.
@@ -56,15 +58,19 @@ impl HttpTransport {
         Ok(Self { tls: tls::config(Some(pem))?, idle: Mutex::default() })
     }
 
-    fn take(&self, endpoint: &Endpoint) -> Option<Sender> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let list = idle.get_mut(endpoint)?;
-        while let Some((sender, since)) = list.pop() {
-            if sender.is_ready() && since.elapsed() < IDLE {
+    /// A kept connection that can take a request.
+    async fn take(&self, endpoint: &Endpoint) -> Option<Sender> {
+        loop {
+            let (mut sender, since) = {
+                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.get_mut(endpoint)?.pop()?
+            };
+            // One that has just carried an answer needs a moment.
+            let is_ready = timeout(SETTLING, sender.ready());
+            if since.elapsed() < IDLE && is_ready.await.is_ok_and(|ready| ready.is_ok()) {
                 return Some(sender);
             }
         }
-        None
     }
 
     fn keep(&self, endpoint: Endpoint, sender: Sender) {
@@ -99,7 +105,7 @@ impl HttpTransport {
         let Outgoing { endpoint, draft, timeouts } = outgoing;
         let mut request = message(&draft)?;
         // A kept connection that closed meanwhile gives the request back; a new one is tried then.
-        while let Some(mut sender) = self.take(&endpoint) {
+        while let Some(mut sender) = self.take(&endpoint).await {
             let until = Instant::now() + timeouts.answer;
             match timeout_at(until, sender.try_send_request(request)).await {
                 Err(_) => return Err(late(&endpoint)),
@@ -110,7 +116,7 @@ impl HttpTransport {
                 },
             }
         }
-        let mut sender = tokio::time::timeout(timeouts.connect, self.dial(&endpoint)).await.map_err(|_| {
+        let mut sender = timeout(timeouts.connect, self.dial(&endpoint)).await.map_err(|_| {
             let time = timeouts.connect.as_secs_f32();
             fault(Stage::Connect, false, format!("no connection to {endpoint} within {time} s"))
         })??;

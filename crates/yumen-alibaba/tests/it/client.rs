@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
+use yumen_alibaba::api::dns::Dns;
+use yumen_alibaba::api::ecs::{Filter, instances};
 use yumen_alibaba::client::Style;
 use yumen_alibaba::client::{Parameters, Rate};
 use yumen_alibaba::credential::Credentials;
@@ -292,4 +294,38 @@ async fn no_log_line_holds_a_key() {
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("no key from ECS role: the metadata service answered 500"), "{text}");
     assert!(!text.contains("hush"), "{text}");
+}
+
+fn zones(total: usize, count: usize) -> (u16, String) {
+    let list: Vec<Value> = (0..count).map(|at| serde_json::json!({"DomainName": format!("z{at}.example")})).collect();
+    (200, serde_json::json!({"TotalCount": total, "Domains": {"Domain": list}}).to_string())
+}
+
+#[tokio::test]
+async fn a_list_that_changes_while_it_is_read_is_read_again() {
+    let script = Script::new([zones(3, 1), zones(2, 1), zones(2, 1), zones(2, 1)]);
+    let found = Dns::new(client(&script)).zones().await.unwrap();
+    assert_eq!((found.len(), script.lines().len()), (2, 4));
+    let pages: Vec<String> = (0..4).map(|at| form(&script.body(at))[0].1.clone()).collect();
+    assert_eq!(pages, ["1", "2", "1", "2"]);
+}
+
+#[tokio::test]
+async fn a_list_with_a_missing_page_is_an_error_and_no_shorter_list() {
+    let script = Script::new([zones(2, 1), zones(2, 0), zones(2, 1), zones(2, 0)]);
+    let error = Dns::new(client(&script)).zones().await.unwrap_err();
+    assert!(matches!(&error, Error::Incomplete { text, .. } if text == "1 came of 2"), "{error}");
+    let script = Script::new([zones(0, 0)]);
+    assert!(Dns::new(client(&script)).zones().await.unwrap().is_empty());
+    // An answer without its list is none, however well it is formed.
+    let script = Script::new([(200, r#"{"RequestId":"R","TotalCount":0}"#.to_owned())]);
+    assert!(matches!(Dns::new(client(&script)).zones().await, Err(Error::Answer { .. })));
+}
+
+#[tokio::test]
+async fn a_page_that_names_itself_as_the_next_one_ends_the_list_with_an_error() {
+    let page = r#"{"NextToken":"t","Instances":{"Instance":[]}}"#.to_owned();
+    let script = Script::new((0..5).map(|_| (200, page.clone())));
+    let error = instances(&client(&script), &Filter::default()).await.unwrap_err();
+    assert!(matches!(error, Error::Incomplete { .. }) && script.lines().len() == 2);
 }
