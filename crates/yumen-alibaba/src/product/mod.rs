@@ -56,10 +56,15 @@ impl Product {
         Endpoint::https(host)
     }
 
+    /// All products.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        ALL.iter().copied()
+    }
+
     /// Finds a product by its short name.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
-        ALL.iter().copied().find(|product| product.name == name)
+        Self::all().find(|product| product.name == name)
     }
 }
 

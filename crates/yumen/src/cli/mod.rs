@@ -4,6 +4,7 @@
 //! offered last was refused; 4 (`service status`) there is no such service. A service
 //! itself ends with the codes of `docs/guide/service.md`.
 
+mod alibaba;
 mod check;
 mod completions;
 mod diff;
@@ -60,6 +61,8 @@ enum Command {
     Upgrade(upgrade::Upgrade),
     /// Show what the running gateway does
     Status(status::Status),
+    /// Speak with Alibaba Cloud as the gateway does
+    Alibaba(alibaba::Alibaba),
     /// Print the completions of a shell
     Completions(completions::Completions),
     /// Write the manual pages into a directory
@@ -83,6 +86,7 @@ impl Cli {
             Command::Reload(command) => command.execute(),
             Command::Upgrade(command) => command.execute(),
             Command::Status(command) => command.execute(),
+            Command::Alibaba(command) => command.execute(),
             Command::Completions(command) => command.execute(),
             Command::Man(command) => command.execute(),
             Command::Service(command) => command.execute(),
