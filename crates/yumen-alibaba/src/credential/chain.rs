@@ -74,7 +74,7 @@ pub fn chain(surroundings: &Surroundings) -> Chain {
     }
     providers.push(Box::new(IniProfile { profile: None, path: None, surroundings: surroundings.clone() }));
     if !environment.is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED") {
-        let role = environment.value("ALIBABA_CLOUD_ECS_METADATA").map(str::to_owned);
+        let role = environment.first(&["ALIBABA_CLOUD_ECS_METADATA", "ALICLOUD_ECS_ROLE_NAME"]).map(str::to_owned);
         providers.push(Box::new(EcsRole::new(surroundings.clone(), role)));
     }
     if let Some(url) = environment.value("ALIBABA_CLOUD_CREDENTIALS_URI") {

@@ -81,7 +81,7 @@ impl CliProfile {
         };
         let text = file::read_private(NAME, &path).await?;
         let document: Document = read_json(NAME, text.as_bytes())?;
-        let wanted = self.profile.as_deref().or_else(|| environment.value("ALIBABA_CLOUD_PROFILE"));
+        let wanted = self.profile.as_deref().or_else(|| environment.profile());
         let name = wanted.unwrap_or(&document.current);
         self.provider(&document, name, 0)?.fetch().await
     }

@@ -35,6 +35,11 @@ impl Environment {
         names.iter().find_map(|name| self.value(name))
     }
 
+    /// The profile that files shall be read for.
+    pub(super) fn profile(&self) -> Option<&str> {
+        self.first(&["ALIBABA_CLOUD_PROFILE", "ALICLOUD_PROFILE"])
+    }
+
     /// Whether a variable says `true`, in any case.
     #[must_use]
     pub fn is_true(&self, name: &str) -> bool {
@@ -60,11 +65,27 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// The names under which tools look for each part: the vendor's libraries first, then Terraform and lego, then acme.sh.
-const IDS: &[&str] = &["ALIBABA_CLOUD_ACCESS_KEY_ID", "ALICLOUD_ACCESS_KEY_ID", "ALICLOUD_ACCESS_KEY", "Ali_Key"];
-const SECRETS: &[&str] =
-    &["ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALICLOUD_ACCESS_KEY_SECRET", "ALICLOUD_SECRET_KEY", "Ali_Secret"];
-const TOKENS: &[&str] = &["ALIBABA_CLOUD_SECURITY_TOKEN", "ALICLOUD_SECURITY_TOKEN"];
+/// The names that belong together, so that parts of two keys are never mixed: those of the vendor's libraries, of Terraform
+/// and lego, and of acme.sh.
+struct Family {
+    ids: &'static [&'static str],
+    secrets: &'static [&'static str],
+    tokens: &'static [&'static str],
+}
+
+const FAMILIES: &[Family] = &[
+    Family {
+        ids: &["ALIBABA_CLOUD_ACCESS_KEY_ID"],
+        secrets: &["ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
+        tokens: &["ALIBABA_CLOUD_SECURITY_TOKEN"],
+    },
+    Family {
+        ids: &["ALICLOUD_ACCESS_KEY_ID", "ALICLOUD_ACCESS_KEY"],
+        secrets: &["ALICLOUD_ACCESS_KEY_SECRET", "ALICLOUD_SECRET_KEY", "ALICLOUD_SECRET_ACCESS_KEY"],
+        tokens: &["ALICLOUD_SECURITY_TOKEN"],
+    },
+    Family { ids: &["Ali_Key"], secrets: &["Ali_Secret"], tokens: &[] },
+];
 
 /// The key in the environment.
 #[derive(Clone, Debug)]
@@ -80,22 +101,24 @@ impl Provider for EnvironmentKey {
 
     fn fetch(&self) -> Fetching<'_> {
         Box::pin(async {
-            let (id, secret) = (self.environment.first(IDS), self.environment.first(SECRETS));
-            match (id, secret) {
-                (Some(id), Some(secret)) => {
-                    let token = self.environment.first(TOKENS).unwrap_or_default();
-                    Ok(AccessKey::new(id, secret).with_token(token))
-                }
-                (None, None) => Err(CredentialError::absent("environment", "ALIBABA_CLOUD_ACCESS_KEY_ID is not set")),
-                (Some(_), None) => {
-                    let text = "there is an AccessKey id but no secret: set ALIBABA_CLOUD_ACCESS_KEY_SECRET";
-                    Err(CredentialError::absent("environment", text))
-                }
-                (None, Some(_)) => {
-                    let text = "there is an AccessKey secret but no id: set ALIBABA_CLOUD_ACCESS_KEY_ID";
-                    Err(CredentialError::absent("environment", text))
+            let mut half = None;
+            for family in FAMILIES {
+                let first = |names| self.environment.first(names);
+                match (first(family.ids), first(family.secrets)) {
+                    (Some(id), Some(secret)) => {
+                        let token = first(family.tokens).unwrap_or_default();
+                        return Ok(AccessKey::new(id, secret).with_token(token));
+                    }
+                    (Some(_), None) => half = half.or(family.secrets.first().zip(family.ids.first())),
+                    (None, Some(_)) => half = half.or(family.ids.first().zip(family.secrets.first())),
+                    (None, None) => {}
                 }
             }
+            let text = match half {
+                Some((missing, set)) => format!("{set} or its like is set and the other half is not: set {missing}"),
+                None => "ALIBABA_CLOUD_ACCESS_KEY_ID is not set".to_owned(),
+            };
+            Err(CredentialError::absent("environment", text))
         })
     }
 }

@@ -26,7 +26,7 @@ impl IniProfile {
     async fn ask(&self) -> Result<AccessKey, CredentialError> {
         let environment = &self.surroundings.environment;
         let text = self.text().await?;
-        let wanted = self.profile.as_deref().or_else(|| environment.value("ALIBABA_CLOUD_PROFILE"));
+        let wanted = self.profile.as_deref().or_else(|| environment.profile());
         let name = wanted.unwrap_or("default");
         let section = parse(&text)
             .remove(name)

@@ -44,13 +44,24 @@ async fn a_key_in_the_environment_has_many_names() {
         ["ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN"],
         ["ALICLOUD_ACCESS_KEY", "ALICLOUD_SECRET_KEY", "ALICLOUD_SECURITY_TOKEN"],
         ["ALICLOUD_ACCESS_KEY_ID", "ALICLOUD_ACCESS_KEY_SECRET", "ALICLOUD_SECURITY_TOKEN"],
-        ["Ali_Key", "Ali_Secret", "ALIBABA_CLOUD_SECURITY_TOKEN"],
     ] {
         let pairs: Vec<_> = names.into_iter().zip(["id", "secret", "token"]).collect();
         let environment = surroundings(&answers(&[]), &pairs).environment;
         let key = EnvironmentKey { environment }.fetch().await.unwrap();
         assert_eq!(key, AccessKey::new("id", "secret").with_token("token"), "{names:?}");
     }
+    // Halves of two keys are no key, and the token of one is not that of the other.
+    let mixed = [
+        ("ALIBABA_CLOUD_ACCESS_KEY_ID", "half"),
+        ("ALIBABA_CLOUD_SECURITY_TOKEN", "half"),
+        ("ALICLOUD_SECRET_KEY", "half"),
+        ("Ali_Key", "id"),
+        ("Ali_Secret", "secret"),
+    ];
+    let environment = surroundings(&answers(&[]), &mixed).environment;
+    assert_eq!(EnvironmentKey { environment }.fetch().await.unwrap(), AccessKey::new("id", "secret"));
+    let environment = surroundings(&answers(&[]), &mixed[..3]).environment;
+    assert!(EnvironmentKey { environment }.fetch().await.is_err());
     let environment = surroundings(&answers(&[]), &[("ALIBABA_CLOUD_ACCESS_KEY_ID", "id")]).environment;
     let error = EnvironmentKey { environment }.fetch().await.unwrap_err();
     assert!(error.to_string().contains("set ALIBABA_CLOUD_ACCESS_KEY_SECRET"), "{error}");
@@ -379,6 +390,14 @@ async fn the_chain_asks_in_the_order_of_the_vendors_libraries_and_remembers_who_
     chain.fetch().await.unwrap();
     assert_eq!(script.lines().last().unwrap(), "GET /x");
     assert_eq!(script.lines().len(), 4, "the others are not asked again");
+}
+
+#[tokio::test]
+async fn a_role_may_be_named_as_terraform_names_it() {
+    let variables = [("HOME", "/nonexistent"), ("ALICLOUD_ECS_ROLE_NAME", "edge")];
+    let script = answers(&[(200, "T"), (200, META)]);
+    assert_eq!(chain(&surroundings(&script, &variables)).fetch().await.unwrap().id, "STS.meta");
+    assert_eq!(script.lines()[1], "GET /latest/meta-data/ram/security-credentials/edge");
 }
 
 #[tokio::test]
