@@ -4,12 +4,16 @@
 //! and tells by a [`Client`] when nobody waits for it any more.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use yumen_config::config::AbsoluteForm;
-use yumen_core::{Caller, Conn, Error, Exchange, Interim, Next, Reason, Request, Response, Side, Stage, Version};
+use yumen_core::{
+    Answer, Caller, Conn, Error, Exchange, Interim, Next, Reason, Request, Response, Side, Stage, Version,
+};
 use yumen_http1::{TargetForm, tokens};
 use yumen_net::rt::{self, Deadline};
 use yumen_telemetry::{reasons, trace};
@@ -19,7 +23,7 @@ use crate::grpc;
 use crate::middleware::NoUpstream;
 use crate::route::Route;
 use crate::snapshot::Listener;
-use crate::upstream::Send;
+use crate::upstream::{Send, Upstream};
 use crate::view::Worker;
 use crate::wire::strip_hop_by_hop;
 
@@ -67,20 +71,15 @@ pub(crate) fn answer<'a>(
     async move {
         let outcome = match directed {
             Ok(Directed::To(route, late)) => {
-                let whole = exchange.deadline;
-                let mut answer = std::pin::pin!(through(worker, &route, exchange, request));
-                let mut deadline = Deadline::new();
-                deadline.set(whole);
-                std::future::poll_fn(|cx| {
-                    if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                        return Poll::Ready(answer);
+                let until = (exchange.deadline, late);
+                match &route.upstream {
+                    // Without a box for what stands behind the chain.
+                    Some(upstream) if route.chain.is_empty() => {
+                        let last = end_of(&route, upstream, worker);
+                        watched(std::pin::pin!(last.send(exchange, request)), until, client).await
                     }
-                    if deadline.poll_expired(cx).is_ready() {
-                        return Poll::Ready(Err(Error::new(Side::Us, Stage::Receive, late)));
-                    }
-                    client.poll_lost(cx).map(Err)
-                })
-                .await
+                    _ => watched(through(worker, &route, exchange, request).as_mut(), until, client).await,
+                }
             }
             Ok(Directed::Answered(response)) => Ok(*response),
             Err(error) => Err(error),
@@ -254,24 +253,40 @@ fn direct(listener: &Listener, exchange: &mut Exchange, request: &mut Request) -
     Ok(Directed::To(Arc::clone(route), late))
 }
 
-async fn through(
-    worker: &Rc<Worker>,
-    route: &Route,
-    exchange: &mut Exchange,
-    request: Request,
+/// Waits for an answer, and watches the client and the clock meanwhile.
+async fn watched<F: Future<Output = Result<Response, Error>> + ?Sized>(
+    mut answer: Pin<&mut F>,
+    (until, late): (Option<Instant>, Reason),
+    client: &mut impl Client,
 ) -> Result<Response, Error> {
-    match &route.upstream {
-        Some(upstream) => {
-            let (phase, idle_race) = (&route.phase, route.config.retry.idle_race);
-            let last = Send { local: &worker.local, upstream, phase, idle_race };
-            if route.chain.is_empty() {
-                // Without a box for what stands behind the chain.
-                return last.send(exchange, request).await;
-            }
-            Next::new(&route.chain, &last).run(exchange, request).await
+    let mut whole = Deadline::new();
+    whole.set(until);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            return Poll::Ready(answer);
         }
-        None => Next::new(&route.chain, &NoUpstream).run(exchange, request).await,
+        if whole.poll_expired(cx).is_ready() {
+            return Poll::Ready(Err(Error::new(Side::Us, Stage::Receive, late)));
+        }
+        client.poll_lost(cx).map(Err)
+    })
+    .await
+}
+
+/// Runs the chain of a route.
+fn through<'a>(worker: &'a Rc<Worker>, route: &'a Route, exchange: &'a mut Exchange, request: Request) -> Answer<'a> {
+    match &route.upstream {
+        Some(upstream) => Box::pin(async move {
+            let last = end_of(route, upstream, worker);
+            Next::new(&route.chain, &last).run(exchange, request).await
+        }),
+        None => Next::new(&route.chain, &NoUpstream).run(exchange, request),
     }
+}
+
+/// What stands behind the chain of a route.
+fn end_of<'a>(route: &'a Route, upstream: &'a Arc<Upstream>, worker: &'a Worker) -> Send<'a> {
+    Send { local: &worker.local, upstream, phase: &route.phase, idle_race: route.config.retry.idle_race }
 }
 
 /// The response with the time at which we wrote it (RFC 9110 section 6.6.1).

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
 use yumen_config::config::UpstreamProtocol;
@@ -23,6 +24,7 @@ use crate::wire::Link;
 const ATTEMPTS: u32 = 3;
 
 /// The end of a chain that leads to an upstream.
+#[derive(Clone, Copy)]
 pub(crate) struct Send<'s> {
     pub(crate) local: &'s Rc<Local>,
     pub(crate) upstream: &'s Arc<Upstream>,
@@ -33,59 +35,67 @@ pub(crate) struct Send<'s> {
 
 impl Terminal for Send<'_> {
     fn handle<'a>(&'a self, exchange: &'a mut Exchange, request: Request) -> Answer<'a> {
-        Box::pin(self.send(exchange, request))
+        Box::pin((*self).send(exchange, request))
     }
 }
 
-impl Send<'_> {
+impl<'s> Send<'s> {
     /// Sends an exchange that begins at this moment, and answers with what came back.
-    pub(crate) async fn send(&self, exchange: &mut Exchange, mut request: Request) -> Result<Response, Error> {
+    ///
+    /// No `async fn`: that would hold the request twice.
+    pub(crate) fn send<'a>(
+        self,
+        exchange: &'a mut Exchange,
+        mut request: Request,
+    ) -> impl Future<Output = Result<Response, Error>> + use<'a, 's> {
         exchange.upstream = Some(Arc::clone(self.upstream) as _);
-        if self.upstream.is_full() {
-            return Err(full(self.upstream));
-        }
         let is_call = exchange.rpc.is_some() && grpc::is_call(&request);
-        let mut tried = Vec::new();
-        let mut raced = false;
-        loop {
-            let Some(endpoint) = self.upstream.choose(self.local, exchange.client, &tried) else {
-                return Err(nobody(self.upstream));
-            };
-            exchange.endpoint = Some(Arc::clone(&endpoint) as _);
-            exchange.attempts += 1;
-            let streams = matches!(request.body, Body::Stream(_));
-            if exchange.rpc.is_some() {
-                grpc::forward_timeout(&mut request, exchange.deadline);
+        async move {
+            if self.upstream.is_full() {
+                return Err(full(self.upstream));
             }
-            let (error, pooled) = match self.attempt(exchange, &mut request, &endpoint, (raced, is_call)).await {
-                Ok(mut response) => {
-                    self.local.give_back_fields(request.fields);
-                    grpc::relay(exchange, &mut response, grpc::late(exchange, self.phase.request));
-                    return Ok(response);
+            let mut tried = Vec::new();
+            let mut raced = false;
+            loop {
+                let Some(endpoint) = self.upstream.choose(self.local, exchange.client, &tried) else {
+                    return Err(nobody(self.upstream));
+                };
+                exchange.endpoint = Some(Arc::clone(&endpoint) as _);
+                exchange.attempts += 1;
+                let streams = matches!(request.body, Body::Stream(_));
+                if exchange.rpc.is_some() {
+                    grpc::forward_timeout(&mut request, exchange.deadline);
                 }
-                Err((error, false)) if is_call => (grpc::explained(error), false),
-                Err(failed) => failed,
-            };
-            endpoint.metrics.failures.add(self.local.index, 1);
-            let again = match error.may_retry() {
-                Retry::Never => false,
-                Retry::Unsent => {
-                    tried.push(endpoint.id);
-                    exchange.attempts < ATTEMPTS
+                let (error, pooled) = match self.attempt(exchange, &mut request, &endpoint, (raced, is_call)).await {
+                    Ok(mut response) => {
+                        self.local.give_back_fields(request.fields);
+                        grpc::relay(exchange, &mut response, grpc::late(exchange, self.phase.request));
+                        return Ok(response);
+                    }
+                    Err((error, false)) if is_call => (grpc::explained(error), false),
+                    Err(failed) => failed,
+                };
+                endpoint.metrics.failures.add(self.local.index, 1);
+                let again = match error.may_retry() {
+                    Retry::Never => false,
+                    Retry::Unsent => {
+                        tried.push(endpoint.id);
+                        exchange.attempts < ATTEMPTS
+                    }
+                    // The idle race: the endpoint closed a connection at rest just as the request went out.
+                    Retry::IfIdempotent => {
+                        self.idle_race
+                            && pooled
+                            && !streams
+                            && request.method.is_idempotent()
+                            && !std::mem::replace(&mut raced, true)
+                    }
+                };
+                if !again {
+                    return Err(error);
                 }
-                // The idle race: the endpoint closed a connection at rest just as the request went out.
-                Retry::IfIdempotent => {
-                    self.idle_race
-                        && pooled
-                        && !streams
-                        && request.method.is_idempotent()
-                        && !std::mem::replace(&mut raced, true)
-                }
-            };
-            if !again {
-                return Err(error);
+                self.upstream.metrics.retries.add(self.local.index, 1);
             }
-            self.upstream.metrics.retries.add(self.local.index, 1);
         }
     }
 
@@ -117,7 +127,7 @@ impl Send<'_> {
                 }
             }
             // Boxed, since most exchanges do without.
-            speaks => match Box::pin(self.over_http2(exchange, request, endpoint, (speaks, fresh))).await? {
+            speaks => match Box::pin(self.over_http2(exchange, request, endpoint, (speaks, fresh, begun))).await? {
                 Way::Answered(response) => return Ok(response),
                 Way::Http1(link, served) => ((link, served), served > 0, rt::now()),
             },
@@ -163,9 +173,9 @@ impl Send<'_> {
         exchange: &mut Exchange,
         request: &mut Request,
         endpoint: &Arc<Endpoint>,
-        (speaks, fresh): (Speaks, bool),
+        (speaks, fresh, begun): (Speaks, bool, Instant),
     ) -> Result<Way, (Error, bool)> {
-        let (index, begun) = (self.local.index, rt::now());
+        let index = self.local.index;
         let channels = &self.local.channels;
         if speaks == Speaks::Either && !fresh {
             // A place on a connection that is there is worth more than a connection of HTTP/1.1 that is there.
@@ -175,21 +185,20 @@ impl Send<'_> {
                 return Ok(Way::Http1(idle.link, idle.served));
             }
         }
-        let place = match channels.turn(endpoint, self.upstream.config.http2.max_concurrent_streams).await {
-            Turn::Place(place) => place,
+        let (place, begun) = match channels.take(endpoint) {
+            Some(place) => (place, begun),
             // Boxed, as every connection that is made.
-            Turn::Dial(dialling) => {
-                match Box::pin(self.make(endpoint, dialling, speaks)).await.map_err(|e| (e, false))? {
-                    Made::Place(place) => {
-                        exchange.timings.connect = Some(rt::now().saturating_duration_since(begun));
-                        place
-                    }
-                    Made::Http1(link) => {
-                        exchange.timings.connect = Some(rt::now().saturating_duration_since(begun));
-                        return Ok(Way::Http1(link, 0));
+            None => match Box::pin(self.place(endpoint, speaks)).await.map_err(|e| (e, false))? {
+                Made::Waited(place) => (place, rt::now()),
+                made => {
+                    let connected = rt::now();
+                    exchange.timings.connect = Some(connected.saturating_duration_since(begun));
+                    match made {
+                        Made::Place(place) | Made::Waited(place) => (place, connected),
+                        Made::Http1(link) => return Ok(Way::Http1(link, 0)),
                     }
                 }
-            }
+            },
         };
         let reused = place.is_reused();
         if reused {
@@ -197,8 +206,16 @@ impl Send<'_> {
         }
         self.upstream.metrics.versions.inc(index, Version::Http2);
         endpoint.metrics.requests.add(index, 1);
-        let sent = h2::send((self.local, endpoint), place, exchange, request, (self.phase, rt::now())).await;
+        let sent = h2::send((self.local, endpoint), place, exchange, request, (self.phase, begun)).await;
         sent.map(Way::Answered).map_err(|error| (error, reused))
+    }
+
+    /// A place where there is none at once: on a connection that others make, or on one made now.
+    async fn place(&self, endpoint: &Arc<Endpoint>, speaks: Speaks) -> Result<Made, Error> {
+        match self.local.channels.turn(endpoint, self.upstream.config.http2.max_concurrent_streams).await {
+            Turn::Place(place) => Ok(Made::Waited(place)),
+            Turn::Dial(dialling) => self.make(endpoint, dialling, speaks).await,
+        }
     }
 
     /// Makes a connection for HTTP/2, if that is what the endpoint chooses.
@@ -248,6 +265,8 @@ enum Way {
 /// A connection that was made.
 enum Made {
     Place(Place),
+    /// A place on a connection that somebody else made.
+    Waited(Place),
     Http1(Link),
 }
 
