@@ -30,74 +30,71 @@ pub(crate) fn serve(
     let view = worker.view();
     let Some(name) = view.listener_at(key) else { return };
     let Some(listener) = view.snapshot.listener(&name) else { return };
-    let met = Met { name, listener, generation: view.snapshot.generation };
-    drop(rt::spawn_local(run(Rc::clone(worker), met, stream, ends, drain)));
-}
-
-/// What a connection met when it was accepted.
-struct Met {
-    name: Arc<str>,
-    listener: Arc<Listener>,
-    generation: u64,
-}
-
-async fn run(
-    worker: Rc<Worker>,
-    Met { name, listener, generation }: Met,
-    mut stream: TcpStream,
-    (peer, local): (SocketAddr, SocketAddr),
-    drain: DrainWatch,
-) {
     let metrics = &listener.metrics;
     metrics.accepted.inc(worker.index);
     if listener.config.limits.connections.is_some_and(|max| metrics.active.value() >= i64::from(max)) {
         metrics.refused.inc(worker.index);
         return;
     }
-    let id = next_id();
+    let ((peer, local), generation) = (ends, view.snapshot.generation);
     let door: Arc<Door> = Arc::clone(&listener.door);
-    let mut conn = Rc::new(Conn { id, peer, local, listener: door, generation, proxied: None, tls: None });
-    let _open = Open::new(&listener, worker.index);
-    if let Some(policy) = &listener.config.proxy_protocol {
-        let started = rt::now();
-        // Boxed, as the handshake is.
-        if let Err(error) = Box::pin(greet(policy, Rc::make_mut(&mut conn), &mut stream)).await {
-            let Some(error) = error else { return };
-            metrics.proxy_failures.inc(worker.index);
-            tracing::debug!(%peer, listener = %name, "{error}");
-            return refusal::write(&worker, &conn, (started, "tcp", None), &error);
-        }
-    }
-    // The address may be another one now.
-    if !middleware::is_allowed(&listener.config.access, conn.peer.ip()) {
-        metrics.refused.inc(worker.index);
-        return;
-    }
-    let transport = match &listener.tls {
-        None => Transport::plain(stream),
-        // Boxed: a connection at rest should not carry the room of a handshake or a relay.
-        Some(server) => {
+    let conn = Rc::new(Conn { id: next_id(), peer, local, listener: door, generation, proxied: None, tls: None });
+    let open = Open::new(listener, worker.index);
+    drop(rt::spawn_local(run(Rc::clone(worker), conn, open, stream, drain)));
+}
+
+#[expect(clippy::manual_async_fn, reason = "that would hold all of these twice for as long as a connection rests")]
+fn run(
+    worker: Rc<Worker>,
+    mut conn: Rc<Conn>,
+    open: Open,
+    mut stream: TcpStream,
+    drain: DrainWatch,
+) -> impl Future<Output = ()> {
+    async move {
+        let listener = &open.listener;
+        let metrics = &listener.metrics;
+        if let Some(policy) = &listener.config.proxy_protocol {
             let started = rt::now();
-            let mut sni = None;
-            match Box::pin(shake(&listener, server, stream, &mut sni)).await {
-                Ok((transport, facts)) => {
-                    Rc::make_mut(&mut conn).tls = Some(facts);
-                    transport
-                }
-                Err(None) => return,
-                Err(Some(error)) => {
-                    tracing::debug!(peer = %conn.peer, listener = %name, "{}", error.explanation());
-                    refusal::count(metrics, worker.index, &error);
-                    return refusal::write(&worker, &conn, (started, "tls", sni.as_deref()), &error);
-                }
+            // Boxed, as the handshake is.
+            if let Err(error) = Box::pin(greet(policy, Rc::make_mut(&mut conn), &mut stream)).await {
+                let Some(error) = error else { return };
+                metrics.proxy_failures.inc(worker.index);
+                tracing::debug!(peer = %conn.peer, listener = %conn.listener.name(), "{error}");
+                return refusal::write(&worker, &conn, (started, "tcp", None), &error);
             }
         }
-    };
-    match listener.config.protocol {
-        Protocol::Http => http::serve(worker, conn, transport, Arc::clone(&listener), drain).await,
-        // Datagrams do not come by connections.
-        Protocol::Tcp | Protocol::TlsPassthrough | Protocol::Udp => {
-            Box::pin(l4::serve(&worker, &conn, &listener, transport, drain)).await
+        // The address may be another one now.
+        if !middleware::is_allowed(&listener.config.access, conn.peer.ip()) {
+            metrics.refused.inc(worker.index);
+            return;
+        }
+        let transport = match &listener.tls {
+            None => Transport::plain(stream),
+            // Boxed: a connection at rest should not carry the room of a handshake or a relay.
+            Some(server) => {
+                let started = rt::now();
+                let mut sni = None;
+                match Box::pin(shake(listener, server, stream, &mut sni)).await {
+                    Ok((transport, facts)) => {
+                        Rc::make_mut(&mut conn).tls = Some(facts);
+                        transport
+                    }
+                    Err(None) => return,
+                    Err(Some(error)) => {
+                        tracing::debug!(peer = %conn.peer, listener = %conn.listener.name(), "{}", error.explanation());
+                        refusal::count(metrics, worker.index, &error);
+                        return refusal::write(&worker, &conn, (started, "tls", sni.as_deref()), &error);
+                    }
+                }
+            }
+        };
+        match listener.config.protocol {
+            Protocol::Http => http::serve(worker, conn, transport, Arc::clone(listener), drain).await,
+            // Datagrams do not come by connections.
+            Protocol::Tcp | Protocol::TlsPassthrough | Protocol::Udp => {
+                Box::pin(l4::serve(&worker, &conn, listener, transport, drain)).await
+            }
         }
     }
 }
@@ -181,17 +178,20 @@ async fn shake(
 }
 
 /// Counts a connection while it is open.
-struct Open<'a>(&'a Listener, usize);
+struct Open {
+    listener: Arc<Listener>,
+    worker: usize,
+}
 
-impl<'a> Open<'a> {
-    fn new(listener: &'a Listener, worker: usize) -> Self {
+impl Open {
+    fn new(listener: Arc<Listener>, worker: usize) -> Self {
         listener.metrics.active.inc(worker);
-        Self(listener, worker)
+        Self { listener, worker }
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.0.metrics.active.dec(self.1);
+        self.listener.metrics.active.dec(self.worker);
     }
 }

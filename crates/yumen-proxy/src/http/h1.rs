@@ -69,63 +69,65 @@ impl Interim for Client {
 }
 
 /// Serves a connection until either side is done with it.
-pub(super) async fn serve(
+pub(super) fn serve(
     worker: Rc<Worker>,
     conn: Rc<Conn>,
     transport: Transport,
     mut listener: Arc<Listener>,
     drain: DrainWatch,
-) {
+) -> impl Future<Output = ()> {
     let link: Shared = Rc::new(Client(RefCell::new(Link::new(transport))));
-    let mut served = 0u32;
-    let mut generation = conn.generation;
-    // When the connection came to rest: the clock as it was last read.
-    let mut rested = rt::now();
-    let mut signaled = pin!(drain.signaled());
-    loop {
-        refresh(&worker, &conn, &mut listener, &mut generation);
-        let timeouts = &listener.config.timeouts;
-        let wait = if served == 0 { timeouts.head } else { timeouts.idle };
-        link.borrow().wait_until(Some(rested + wait));
-        let mut told = false;
-        let outcome = std::future::poll_fn(|cx| {
-            if !told && signaled.as_mut().poll(cx).is_ready() {
-                told = true;
-                shorten(&mut link.borrow_mut());
-            }
-            poll_request(&mut link.borrow_mut(), &worker, &listener, cx)
-        })
-        .await;
-        let received = match outcome {
-            Outcome::Request(received) => received,
-            Outcome::Quiet => return,
-            Outcome::Late => {
-                let begun = !link.borrow().ahead.is_empty();
-                if begun {
-                    Box::pin(turn::refuse(&worker, &conn, &link, turn::Refusal::HeadLate)).await;
+    async move {
+        let mut served = 0u32;
+        let mut generation = conn.generation;
+        // When the connection came to rest: the clock as it was last read.
+        let mut rested = rt::now();
+        let mut signaled = pin!(drain.signaled());
+        loop {
+            refresh(&worker, &conn, &mut listener, &mut generation);
+            let timeouts = &listener.config.timeouts;
+            let wait = if served == 0 { timeouts.head } else { timeouts.idle };
+            link.borrow().wait_until(Some(rested + wait));
+            let mut told = false;
+            let outcome = std::future::poll_fn(|cx| {
+                if !told && signaled.as_mut().poll(cx).is_ready() {
+                    told = true;
+                    shorten(&mut link.borrow_mut());
                 }
-                return;
+                poll_request(&mut link.borrow_mut(), &worker, &listener, cx)
+            })
+            .await;
+            let received = match outcome {
+                Outcome::Request(received) => received,
+                Outcome::Quiet => return,
+                Outcome::Late => {
+                    let begun = !link.borrow().ahead.is_empty();
+                    if begun {
+                        Box::pin(turn::refuse(&worker, &conn, &link, turn::Refusal::HeadLate)).await;
+                    }
+                    return;
+                }
+                Outcome::Fault(fault) => {
+                    Box::pin(turn::refuse(&worker, &conn, &link, turn::Refusal::Grammar(fault))).await;
+                    return;
+                }
+            };
+            served = served.saturating_add(1);
+            let last = listener.config.limits.requests_per_connection.is_some_and(|max| served >= max);
+            // A reload may have come while the connection rested.
+            refresh(&worker, &conn, &mut listener, &mut generation);
+            let cut = Cut { drain: &drain, signaled: signaled.as_mut(), forced: None };
+            match Box::pin(turn::run(&worker, &conn, (&link, &listener), *received, (last, cut))).await {
+                Turned::On(ended) => rested = ended,
+                Turned::Over => return,
+                // Behind the turn: a tunnel may last for days, and should not carry the room of a request.
+                Turned::Upgraded(upgraded) => {
+                    let cut = Cut { drain: &drain, signaled: signaled.as_mut(), forced: None };
+                    return Box::pin(upgrade::run(&worker, &link, upgraded, (&listener, cut))).await;
+                }
             }
-            Outcome::Fault(fault) => {
-                Box::pin(turn::refuse(&worker, &conn, &link, turn::Refusal::Grammar(fault))).await;
-                return;
-            }
-        };
-        served = served.saturating_add(1);
-        let last = listener.config.limits.requests_per_connection.is_some_and(|max| served >= max);
-        // A reload may have come while the connection rested.
-        refresh(&worker, &conn, &mut listener, &mut generation);
-        let cut = Cut { drain: &drain, signaled: signaled.as_mut(), forced: None };
-        match Box::pin(turn::run(&worker, &conn, (&link, &listener), *received, (last, cut))).await {
-            Turned::On(ended) => rested = ended,
-            Turned::Over => return,
-            // Behind the turn: a tunnel may last for days, and should not carry the room of a request.
-            Turned::Upgraded(upgraded) => {
-                let cut = Cut { drain: &drain, signaled: signaled.as_mut(), forced: None };
-                return Box::pin(upgrade::run(&worker, &link, upgraded, (&listener, cut))).await;
-            }
+            link.borrow_mut().rest();
         }
-        link.borrow_mut().rest();
     }
 }
 

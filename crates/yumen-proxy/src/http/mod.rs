@@ -40,22 +40,27 @@ use crate::view::Worker;
 
 /// Serves a connection until either side is done with it. The version is what ALPN chose; without TLS it is HTTP/1.1 unless
 /// the listener takes HTTP/2 in clear and the client begins with its preface.
-pub(crate) async fn serve(
+///
+/// No `async fn`, here and in `h1`: that would hold all of these twice for as long as a connection rests.
+pub(crate) fn serve(
     worker: Rc<Worker>,
     conn: Rc<Conn>,
     transport: Transport,
     listener: Arc<Listener>,
     drain: DrainWatch,
-) {
-    let is_h2 = match &conn.tls {
-        Some(tls) => tls.alpn.as_deref() == Some(h2::ALPN),
-        None => listener.config.http2.cleartext && Box::pin(h2::is_preface(&transport, &listener)).await,
-    };
-    if is_h2 {
-        // Boxed: a connection of HTTP/1.1 should not carry the room of one of HTTP/2.
-        Box::pin(h2::serve(worker, conn, transport, listener, drain)).await;
-    } else {
-        h1::serve(worker, conn, transport, listener, drain).await;
+) -> impl Future<Output = ()> {
+    let by_alpn = conn.tls.as_ref().map(|tls| tls.alpn.as_deref() == Some(h2::ALPN));
+    async move {
+        let is_h2 = match by_alpn {
+            Some(chosen) => chosen,
+            None => listener.config.http2.cleartext && Box::pin(h2::is_preface(&transport, &listener)).await,
+        };
+        if is_h2 {
+            // Boxed: a connection of HTTP/1.1 should not carry the room of one of HTTP/2.
+            Box::pin(h2::serve(worker, conn, transport, listener, drain)).await;
+        } else {
+            h1::serve(worker, conn, transport, listener, drain).await;
+        }
     }
 }
 
