@@ -29,8 +29,8 @@ type Sending = h3::server::RequestStream<quic::SendStream<Bytes>, Bytes>;
 /// The receiving half.
 type Receiving = h3::server::RequestStream<quic::RecvStream, Bytes>;
 
-/// How long a connection without requests is kept when it is to end: the client has to take in what was answered last,
-/// for the end of a connection throws away what is on its way.
+/// How long a connection without requests is kept when it is to end: the client has to hear of it, and to take in what was
+/// answered last, for the end of a connection throws away what is on its way.
 const LEAVE: Duration = Duration::from_secs(1);
 
 /// The requests of one connection whose work is not over.
@@ -114,13 +114,23 @@ pub(crate) async fn serve(
                     continue;
                 }
             }
-            // Everything was answered, or the client is gone.
-            Some(Ok(None) | Err(_)) => break,
+            // The client asks nothing more. The last answers may still be on their way.
+            Some(Ok(None)) => {
+                tokio::select! {
+                    () = streams.rest() => {}
+                    () = &mut forced => {}
+                    () = connection.closed() => {}
+                }
+                break;
+            }
+            Some(Err(_)) => break,
             None => {}
         }
-        // What is on its way is answered; new requests belong on another connection (RFC 9114 section 5.2).
+        // New requests belong on another connection (RFC 9114 section 5.2). What the client sent before it can know is
+        // answered: as much as it may have under way. The end itself says what came too late for that.
         is_leaving = true;
-        if h3.shutdown(0).await.is_err() {
+        let under_way = listener.config.http3.as_ref().map_or(0, |http3| http3.max_concurrent_streams);
+        if h3.shutdown(under_way as usize).await.is_err() {
             break;
         }
     }

@@ -157,11 +157,6 @@ impl Client {
         self.runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await.expect("an answer in time") })
     }
 
-    /// Whether the connection was ended.
-    pub(crate) fn is_over(&self) -> bool {
-        self.connection.close_reason().is_some()
-    }
-
     fn get(&mut self, path: &str) -> Answer {
         self.ask("GET", path, &[], b"").unwrap()
     }
