@@ -28,6 +28,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("setpriv", "util-linux"),
     ("dnsmasq", "dnsmasq-base"),
     ("dig", "bind9-dnsutils"),
+    ("pebble", "pebble"),
+    ("knotd", "knot"),
     ("strip", "binutils"),
     ("rpm", "rpm"),
     ("systemd-analyze", "systemd"),
