@@ -1,0 +1,13 @@
+//! Certificates from a real CA: Pebble, which its makers wrote to be unkind to clients, and the name server Knot, which
+//! takes updates. Both are Debian packages of the same name.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod challenges;
+mod dns;
+mod trouble;
+mod knot;
+mod pebble;
+mod answer;
+mod process;
+mod stage;
