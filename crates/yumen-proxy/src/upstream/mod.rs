@@ -11,6 +11,7 @@ mod tunnel;
 mod h2;
 mod pool;
 pub(crate) mod resolve;
+mod metadata;
 mod balance;
 mod endpoint;
 

@@ -11,6 +11,7 @@ use yumen_net::dial::{ResolveError, Resolver};
 use yumen_net::rt::{self, TaskError};
 use yumen_telemetry::Registry;
 
+use super::metadata::is_metadata;
 use super::{Endpoint, Upstream};
 
 /// The addresses of an upstream's endpoints, in the order of the file, and how long they may be used.
@@ -35,7 +36,14 @@ pub(crate) async fn addresses(config: &config::Upstream, resolver: &Resolver) ->
         match task.await.map_err(broken).and_then(|answer| answer) {
             Ok(answer) => {
                 ttl = ttl.min(answer.ttl.max(config.dns.min));
-                found.extend(answer.addrs.into_iter().map(|addr| (index, addr)));
+                let (barred, addrs): (Vec<_>, Vec<_>) = answer.addrs.into_iter().partition(|a| is_metadata(a.ip()));
+                if let Some(barred) = barred.first() {
+                    tracing::warn!(
+                        upstream = %config.name, name = %endpoint.address, address = %barred.ip(),
+                        "the name leads to the metadata service of the cloud, which is never asked by a name"
+                    );
+                }
+                found.extend(addrs.into_iter().map(|addr| (index, addr)));
             }
             Err(error) => {
                 tracing::warn!(upstream = %config.name, %error, "name look-up failed; the last good addresses stay");

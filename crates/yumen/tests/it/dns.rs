@@ -146,3 +146,21 @@ fn unknown_name_is_said_and_works_once_it_is_known() {
     server.say("127.0.0.2 app.test\n");
     until("the address", || (get(addr, "/").body == "two").then_some(()));
 }
+
+#[test]
+fn name_that_leads_to_the_metadata_service_of_a_cloud_is_not_followed_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = "169.254.169.254 app.test\n::ffff:100.100.100.200 app.test\n";
+    let server = NameServer::start(folder.path(), names);
+    let (_origins, site) = named(&server);
+    let addr = site.addr("web");
+    let refused = get(addr, "/");
+    assert_eq!((refused.status, refused.body.contains("resolve_failed")), (502, true), "{refused:?}");
+    assert!(site.log().contains("the name leads to the metadata service"), "{}", site.log());
+    // Another address of the name is used.
+    server.say(&format!("{names}127.0.0.2 app.test\n"));
+    until("the address", || (get(addr, "/").body == "two").then_some(()));
+    for _ in 0..4 {
+        assert_eq!(get(addr, "/").body, "two");
+    }
+}
