@@ -132,7 +132,7 @@ fn parse(arguments: &[String]) -> Result<Options> {
 
 fn pace(options: &Options) -> Pace {
     let (rounds, seconds, relayed, held, reloads, limit) =
-        if options.quick { (2, 1, 256 << 20, 250, 10, 100) } else { (5, 2, 1 << 30, 1_000, 50, 660) };
+        if options.quick { (2, 1, 256 << 20, 250, 10, 300) } else { (5, 2, 1 << 30, 1_000, 50, 1200) };
     let deadline = Instant::now() + Duration::from_secs(limit);
     Pace { rounds: options.rounds.unwrap_or(rounds).max(1), seconds, relayed, held, reloads, deadline }
 }

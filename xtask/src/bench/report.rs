@@ -61,11 +61,11 @@ impl Report {
         }
         let names = Product::ALL.map(Product::name);
         let heads: String = names.iter().map(|name| format!("{name:>10}")).collect();
-        line(&mut text, &format!("\n{:<14}{:<24}{:<8}{heads}  yumen/best of the others", "row", "figure", "unit"));
+        line(&mut text, &format!("\n{:<16}{:<24}{:<8}{heads}  yumen/best of the others", "row", "figure", "unit"));
         for figure in &self.figures {
             let cells: String = names.iter().map(|name| cell(figure.median(name))).collect();
             let ratio = figure.ratio().map(|ratio| format!("  {ratio:.2}")).unwrap_or_default();
-            line(&mut text, &format!("{:<14}{:<24}{:<8}{cells}{ratio}", figure.row, figure.name, figure.unit));
+            line(&mut text, &format!("{:<16}{:<24}{:<8}{cells}{ratio}", figure.row, figure.name, figure.unit));
         }
         for problem in &self.problems {
             line(&mut text, &format!("note: {problem}"));
