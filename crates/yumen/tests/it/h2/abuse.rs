@@ -28,11 +28,21 @@ fn reset(stream: u32) -> Vec<u8> {
     frame(3, 0, stream, &8u32.to_be_bytes())
 }
 
-/// Resident memory in KiB, where the system tells it.
-fn memory(program: &mut Program) -> Option<u64> {
+/// What a metric of the process says, all its series together; `None` where the system does not tell.
+fn told(program: &Program, metric: &str) -> Option<f64> {
     let page = program.admin_page("/metrics");
-    let line = page.lines().find_map(|line| line.strip_prefix("yumen_process_resident_memory_bytes "))?;
-    line.parse::<f64>().ok().map(|bytes| bytes as u64 / 1024)
+    let series = page.lines().filter(|line| line.starts_with(metric));
+    series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).reduce(|all, one| all + one)
+}
+
+/// Resident memory in KiB.
+fn memory(program: &Program) -> Option<u64> {
+    told(program, "yumen_process_resident_memory_bytes").map(|bytes| bytes as u64 / 1024)
+}
+
+/// Seconds of processor time.
+fn time(program: &Program) -> Option<f64> {
+    told(program, "yumen_process_cpu_seconds_total")
 }
 
 /// Sends a flood, and says with which code the connection ended.
@@ -74,15 +84,20 @@ fn every_flood_ends_the_connection_and_has_its_name() {
         ("h2_continuation_flood", with(&frame(1, 1, 1, &[0x82]), each(&|_| frame(9, 0, 1, b"")))),
         ("head_too_large", with(&large, each(&|_| frame(9, 0, 1, &[b'x'; 16384])))),
     ] {
+        let before = (memory(&program), time(&program));
         assert_eq!(flooded(&program, &flood), Some(CALM), "{reason}");
+        if let ((Some(kib), Some(seconds)), (Some(now), Some(then))) = (before, (memory(&program), time(&program))) {
+            assert!(now < kib + 8 * 1024, "{reason}: {kib} KiB, then {now} KiB");
+            assert!(then < seconds + 0.5, "{reason} took {} s", then - seconds);
+        }
         until(reason, || program.access_log().iter().any(|line| line["reason"] == reason).then_some(()));
     }
 }
 
 #[test]
 fn bomb_of_indexed_fields_costs_no_memory() {
-    let (mut program, _origin) = gateway("");
-    let before = memory(&mut program);
+    let (program, _origin) = gateway("");
+    let before = memory(&program);
     // One large value is put into the table and named again and again, a byte each time.
     let pseudo = block(&[(":method", "GET"), (":scheme", "http"), (":authority", "h"), (":path", "/")]);
     let mut first = [&pseudo[..], &[0x40, 1, b'a', 127, 0x81, 0x1e]].concat();
@@ -100,7 +115,7 @@ fn bomb_of_indexed_fields_costs_no_memory() {
     client.send(&frame(1, 5, 103, &[&pseudo[..], &[0xbe; 16_000]].concat()));
     let away = client.until("the end", |f| f.kind == 7);
     assert!(away.last().and_then(Frame::code).is_some_and(|code| code != 0));
-    if let (Some(before), Some(after)) = (before, memory(&mut program)) {
+    if let (Some(before), Some(after)) = (before, memory(&program)) {
         assert!(after < before + 4 * 1024, "{before} KiB, then {after} KiB");
     }
 }
@@ -117,8 +132,8 @@ fn crumbs_of_cookies_are_counted_one_by_one() {
 
 #[test]
 fn client_that_takes_nothing_is_given_up_and_holds_little() {
-    let (mut program, _origin) = gateway(", timeouts: { write_idle: 300ms }");
-    let before = memory(&mut program);
+    let (program, _origin) = gateway(", timeouts: { write_idle: 300ms }");
+    let before = memory(&program);
     let mut client = Http2::open_with(program.listener("web"), &[0, 4, 0, 0, 0, 0]);
     for n in 0..50 {
         client.send(&get(n * 2 + 1, "/large"));
@@ -133,7 +148,7 @@ fn client_that_takes_nothing_is_given_up_and_holds_little() {
         let lines = program.access_log();
         (lines.iter().filter(|line| line["reason"] == "client_write_timeout").count() == 50).then_some(())
     });
-    if let (Some(before), Some(after)) = (before, memory(&mut program)) {
+    if let (Some(before), Some(after)) = (before, memory(&program)) {
         assert!(after < before + 60 * 1024, "{before} KiB, then {after} KiB");
     }
 }
