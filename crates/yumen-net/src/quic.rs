@@ -27,12 +27,12 @@ use tokio::sync::Notify;
 use crate::listen::{Tag, unmapped};
 use crate::tls::quic::{QuicTls, facts};
 use crate::tls::{ClientFault, ServerTls, TlsError, TlsFacts, provider};
-use crate::udp::BoundUdp;
+use crate::udp::{BoundUdp, QUIC_ID};
 pub use h3_quinn::{Connection as Carrier, RecvStream, SendStream};
 pub use socket::Socket;
 
 /// The length of our connection ids.
-const ID: usize = 12;
+const ID: usize = QUIC_ID as usize;
 
 /// What a client may use of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,6 +27,8 @@ pub use table::Table;
 
 /// The largest datagram there can be.
 pub const LARGEST: usize = 65_535;
+/// The length of our connection ids of QUIC.
+pub(crate) const QUIC_ID: u8 = 12;
 /// What is asked for as the buffer of a socket that receives for many clients; the system may give less.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
@@ -158,17 +160,18 @@ impl UdpSet {
         self.addr
     }
 
-    /// A second handle on the first socket of a port that QUIC shares among several, and how many these are; `None` when
-    /// their numbers have gaps.
+    /// Second handles on all sockets. The system numbers the sockets of a port anew when one of them closes, so what is in
+    /// connection ids of QUIC stays right only while all of them are open.
     ///
     /// # Errors
     /// Out of descriptors.
-    pub fn to_steer(&self) -> io::Result<Option<(BoundUdp, usize)>> {
-        let is_whole = self.sockets.iter().enumerate().all(|(at, socket)| usize::from(socket.steer) == at);
-        match self.sockets.first().filter(|_| is_whole) {
-            Some(first) => Ok(Some((first.try_clone()?, self.sockets.len()))),
-            None => Ok(None),
-        }
+    pub fn to_handles(&self) -> io::Result<Vec<BoundUdp>> {
+        self.sockets.iter().map(BoundUdp::try_clone).collect()
+    }
+
+    /// Whether the numbers of the sockets have no gaps, so that the next one is known.
+    pub fn is_whole(&self) -> bool {
+        self.sockets.iter().enumerate().all(|(at, socket)| usize::from(socket.steer) == at)
     }
 
     /// The sockets, one per worker in order, or a single one.
@@ -194,8 +197,11 @@ fn bind(options: &ListenOptions, addr: SocketAddr, share: bool) -> io::Result<So
 /// Tells the system where QUIC packets go: how many sockets the port has, and over how many of them the first packets of
 /// clients are spread. The number of sockets has to fit into a byte.
 fn steer(socket: &SockRef<'_>, addr: SocketAddr, (known, spread): (usize, usize)) {
-    let done =
-        if known > 256 { Err(io::ErrorKind::InvalidInput.into()) } else { os::steer_quic(socket, known, spread) };
+    let done = if known > 256 {
+        Err(io::ErrorKind::InvalidInput.into())
+    } else {
+        os::steer_quic(socket, (known, spread), QUIC_ID)
+    };
     if let Err(error) = done {
         tracing::warn!(%addr, %error, "clients of HTTP/3 whose address changes lose their connection");
     }

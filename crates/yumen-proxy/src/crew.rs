@@ -132,14 +132,22 @@ impl Set {
     }
 }
 
+/// The sockets of QUIC on one port, whose numbers stand in connection ids.
+pub(crate) struct Steered {
+    /// Handles on all of them: while one is closed before the others, the numbers of these are wrong.
+    pub(crate) all: Vec<Arc<BoundUdp>>,
+    /// Whether workers that are added may have more of them.
+    pub(crate) may_grow: bool,
+}
+
 /// An open address. Its peers are the workers, in their order.
 pub(crate) struct Socket {
     pub(crate) local: SocketAddr,
     pub(crate) peers: Peers,
     /// A handle for workers that answer through a socket from which another one receives.
     lent: Option<BoundUdp>,
-    /// Where QUIC shares the port among several sockets: a handle on the first one, and how many there are.
-    pub(crate) steered: Option<(BoundUdp, usize)>,
+    /// Where QUIC shares the port among several sockets.
+    pub(crate) steered: Option<Steered>,
 }
 
 impl Socket {
@@ -157,7 +165,15 @@ impl Socket {
     pub(crate) fn give_all(&mut self, key: &Key, set: Set, accepting: Accepting) {
         let workers = self.peers.load().len().max(1);
         if let (Set::Quic(set), Accepting::Each) = (&set, accepting) {
-            self.steered = set.to_steer().unwrap_or_default();
+            match set.to_handles() {
+                Ok(all) => {
+                    let all = all.into_iter().map(Arc::new).collect();
+                    self.steered = Some(Steered { all, may_grow: set.is_whole() });
+                }
+                Err(error) => {
+                    tracing::warn!(addr = %key.addr, %error, "clients may lose their connection when this closes")
+                }
+            }
         }
         for (index, bound) in set.into_sockets().into_iter().enumerate() {
             if let (Bound::Udp(socket), Accepting::One) = (&bound, accepting) {

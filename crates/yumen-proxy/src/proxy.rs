@@ -296,6 +296,16 @@ impl Proxy {
             tracing::debug!(addr = %place.1, "closed for workers that are leaving as well");
             drain.start(deadline);
         }
+        let kept: Vec<_> = socket.steered.iter().flat_map(|steered| steered.all.iter().cloned()).collect();
+        if !kept.is_empty() {
+            let waiting = drains.clone();
+            drop(rt::spawn(async move {
+                for drain in &waiting {
+                    drain.ended().await;
+                }
+                drop(kept);
+            }));
+        }
         self.watch(place, drains);
     }
 
@@ -342,9 +352,9 @@ impl Proxy {
                         None => ListenSet::open_beside(&options, new.len())?,
                     }),
                     Carrier::Udp => Set::Udp(UdpSet::open_beside(&options, new.len())?),
-                    Carrier::Quic => match &socket.steered {
-                        Some((_, known)) => Set::Quic(UdpSet::open_more(&options, *known, new.len())?),
-                        // Sockets have left, and nobody can say which numbers the system gives to others.
+                    Carrier::Quic => match socket.steered.as_ref().filter(|steered| steered.may_grow) {
+                        Some(steered) => Set::Quic(UdpSet::open_more(&options, steered.all.len(), new.len())?),
+                        // The sockets of workers that left are in the way.
                         None => continue,
                     },
                 };
@@ -363,8 +373,14 @@ impl Proxy {
         }
         for (key, set) in sets {
             let Some(socket) = sockets.get_mut(&key) else { continue };
-            if let Some((_, known)) = &mut socket.steered {
-                *known += to - from;
+            if let (Set::Quic(set), Some(steered)) = (&set, &mut socket.steered) {
+                match set.to_handles() {
+                    Ok(more) => steered.all.extend(more.into_iter().map(Arc::new)),
+                    Err(error) => {
+                        tracing::warn!(addr = %key.addr, %error, "clients may lose their connection when this closes");
+                        steered.may_grow = false;
+                    }
+                }
             }
             for (index, bound) in set.into_sockets().into_iter().enumerate() {
                 socket.give(&key, bound, from + index, self.accepting);
@@ -377,8 +393,11 @@ impl Proxy {
         let going = lock(&self.seats).split_off(to);
         let mut drains: Vec<Vec<(Place, Drain)>> = going.iter().map(|_| Vec::new()).collect();
         for (key, socket) in lock(&self.sockets).iter_mut() {
-            if let Some((first, known)) = socket.steered.take() {
-                first.spread(known, to);
+            if let Some(steered) = &mut socket.steered {
+                steered.may_grow = false;
+                if let Some(first) = steered.all.first() {
+                    first.spread(steered.all.len(), to);
+                }
             }
             let mut peers = Vec::clone(&socket.peers.load());
             for (of_seat, peer) in drains.iter_mut().zip(peers.split_off(to.min(peers.len()))) {

@@ -42,10 +42,10 @@ pub(crate) fn claim_datagram_port(socket: &Socket, share: bool) -> io::Result<()
 }
 
 /// Gives QUIC packets to the socket, of the `known` ones that share the port, whose number is the first byte of the destination
-/// connection id. What has another number there, as the first packets of clients do, is spread over the first `spread` ones.
-/// The id begins behind the flags, or behind flags, version and length in a long header (RFC 9000 section 17). A packet too
-/// short to have one goes to the first socket.
-pub(crate) fn steer_quic(socket: &Socket, known: usize, spread: usize) -> io::Result<()> {
+/// connection id. An id of another length than ours, which a client has chosen, and what has no such number there are spread
+/// over the first `spread` ones. The id begins behind the flags, or behind flags, version and length in a long header (RFC
+/// 9000 section 17). A packet too short to have one goes to the first socket.
+pub(crate) fn steer_quic(socket: &Socket, (known, spread): (usize, usize), id: u8) -> io::Result<()> {
     const fn step(code: u32, jump: (u8, u8), k: u32) -> libc::sock_filter {
         libc::sock_filter { code: code as u16, jt: jump.0, jf: jump.1, k }
     }
@@ -54,11 +54,14 @@ pub(crate) fn steer_quic(socket: &Socket, known: usize, spread: usize) -> io::Re
     const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
     let mut program = [
         step(LOAD_BYTE, (0, 0), 0),
-        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, (0, 2), 0x80),
+        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, (0, 4), 0x80),
+        step(LOAD_BYTE, (0, 0), 5),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, (0, 4), u32::from(id)),
         step(LOAD_BYTE, (0, 0), 6),
         step(libc::BPF_JMP | libc::BPF_JA, (0, 0), 1),
         step(LOAD_BYTE, (0, 0), 1),
-        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, (0, 1), known),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, (1, 2), known),
+        step(LOAD_BYTE, (0, 0), 6),
         step(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, (0, 0), spread),
         step(libc::BPF_RET | libc::BPF_A, (0, 0), 0),
     ];

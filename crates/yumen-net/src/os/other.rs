@@ -31,7 +31,7 @@ pub(crate) fn claim_datagram_port(_socket: &Socket, _share: bool) -> io::Result<
     Ok(())
 }
 
-pub(crate) fn steer_quic(_socket: &Socket, _known: usize, _spread: usize) -> io::Result<()> {
+pub(crate) fn steer_quic(_socket: &Socket, _sockets: (usize, usize), _id: u8) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

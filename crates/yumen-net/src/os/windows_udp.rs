@@ -47,7 +47,7 @@ pub(super) fn is_of_datagram(e: &io::Error) -> bool {
 }
 
 /// Ports are not shared here.
-pub(crate) fn steer_quic(_socket: &Socket, _known: usize, _spread: usize) -> io::Result<()> {
+pub(crate) fn steer_quic(_socket: &Socket, _sockets: (usize, usize), _id: u8) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -13,6 +13,9 @@ use crate::plan::{self, ListenerPlan};
 use crate::snapshot::Carrier;
 use crate::view::Key;
 
+/// How often the system is asked for a port that is free for TCP and UDP.
+const CHOICES: usize = 16;
+
 impl Proxy {
     /// Opens what a plan asks for, and closes what is in the way of it; the second list is what was closed.
     ///
@@ -26,7 +29,8 @@ impl Proxy {
         for key in &plan.open {
             let before: Vec<Key> = self.in_the_way(key, &plan.close);
             if key.carrier == Carrier::Quic && key.addr.port() == 0 {
-                opened.push((key.clone(), self.listen_like(key, &opened)?));
+                let set = self.listen_like(key, &mut opened)?;
+                opened.push((key.clone(), set));
                 continue;
             }
             let first = if before.is_empty() { listen::patiently(|| self.listen(key)).await } else { self.listen(key) };
@@ -59,18 +63,27 @@ impl Proxy {
         Ok((opened, closed))
     }
 
-    /// Opens QUIC on the port that the system chose for TCP, so that clients find it, unless somebody else has it.
-    fn listen_like(&self, key: &Key, opened: &[(Key, Set)]) -> Result<Set, ListenError> {
+    /// Opens QUIC on the port that the system chose for TCP, so that clients find it. Where somebody else has it, the system
+    /// chooses again; what is open and has clients keeps its port.
+    fn listen_like(&self, key: &Key, opened: &mut [(Key, Set)]) -> Result<Set, ListenError> {
         let tcp = Key { carrier: Carrier::Tcp, ..key.clone() };
-        let just_now = opened.iter().find(|(open, _)| *open == tcp).map(|(_, set)| set.local_addr());
-        let chosen = just_now.or_else(|| lock(&self.sockets).get(&tcp).map(|socket| socket.local));
         let options = self.options(key.addr);
-        let set = match UdpSet::inherit_quic(&self.inherited, &options, key.name.as_deref(), self.workers()) {
-            Some(set) => set,
-            None => UdpSet::open(&self.options(chosen.unwrap_or(key.addr)), self.workers())
-                .or_else(|_| UdpSet::open(&options, self.workers())),
-        };
-        Ok(Set::Quic(set?.steered()))
+        if let Some(set) = UdpSet::inherit_quic(&self.inherited, &options, key.name.as_deref(), self.workers()) {
+            return Ok(Set::Quic(set?.steered()));
+        }
+        let mut just_now = opened.iter_mut().find(|(open, _)| *open == tcp).map(|(_, set)| set);
+        for _ in 0..CHOICES {
+            let chosen = match &just_now {
+                Some(set) => Some(set.local_addr()),
+                None => lock(&self.sockets).get(&tcp).map(|socket| socket.local),
+            };
+            match (UdpSet::open(&self.options(chosen.unwrap_or(key.addr)), self.workers()), &mut just_now) {
+                (Ok(set), _) => return Ok(Set::Quic(set.steered())),
+                (Err(error), Some(set)) if error.is_taken() => **set = self.listen(&tcp)?,
+                (Err(_), _) => break,
+            }
+        }
+        UdpSet::open(&options, self.workers()).map(|set| Set::Quic(set.steered()))
     }
 
     /// Which addresses that are to be closed may keep another one from being opened.

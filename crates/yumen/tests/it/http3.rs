@@ -350,3 +350,43 @@ fn answer_on_its_way_is_delivered_while_the_gateway_stops() {
     client.runtime.block_on(closed);
     assert!(site.end().success());
 }
+
+#[test]
+fn answers_of_every_worker_are_delivered_while_the_gateway_stops() {
+    let origin = Origin::named("hello");
+    let (mut site, _authority) = site(&origin, "true");
+    // Some workers have a client and others none, whose sockets could be closed before.
+    site.change(&config(&origin, "true", "").replace("workers: 2", "workers: 6"));
+    let gate = Gate::default();
+    let long = "0123456789".repeat(1 << 19);
+    origin.set(Manner::Halts(long.clone(), gate.clone()));
+    let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(&site)).collect();
+    let mut streams = Vec::new();
+    for client in &mut clients {
+        let begun = async {
+            let mut stream = send(&mut client.requests, ("GET", "https://one.test/"), &[], b"").await.unwrap();
+            assert_eq!(stream.recv_response().await.unwrap().status(), 200);
+            stream
+        };
+        streams.push(client.runtime.block_on(async { tokio::time::timeout(PATIENCE, begun).await.unwrap() }));
+    }
+    site.signal("-TERM");
+    until("the drain", || (site.status()["state"] == "draining").then_some(()));
+    // From other addresses, so that the system cannot go by them.
+    for client in &clients {
+        client.runtime.block_on(async { client.endpoint.rebind_abstract(socket()).unwrap() });
+    }
+    gate.open();
+    for (client, mut stream) in clients.iter().zip(streams) {
+        let rest = async {
+            let mut read = 0;
+            while let Some(part) = stream.recv_data().await.unwrap() {
+                read += part.remaining();
+            }
+            read
+        };
+        let read = client.runtime.block_on(async { tokio::time::timeout(PATIENCE, rest).await.unwrap() });
+        assert_eq!(read, long.len());
+    }
+    assert!(site.end().success(), "{}", site.log());
+}

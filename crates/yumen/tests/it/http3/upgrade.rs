@@ -129,7 +129,7 @@ fn workers_that_are_added_serve_clients_of_http_3_too() {
         let mut client = Client::connect(&site);
         client.get("/").status
     });
-    assert!(asked.take(10).all(|status| status == 200));
+    assert!(asked.take(40).all(|status| status == 200));
     for client in &mut old {
         assert_eq!(client.get("/").status, 200);
     }
