@@ -8,6 +8,8 @@ use crate::certificate::Facts;
 
 /// The part of the life, before two thirds of it, over which renewals are spread.
 const SPREAD: f64 = 1.0 / 20.0;
+/// The part of the life after which no word of the CA keeps a certificate from being renewed.
+const LATEST: f64 = 9.0 / 10.0;
 /// The pause after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// The longest pause that is taken without being told so.
@@ -33,13 +35,16 @@ pub struct Renewal {
 
 impl Renewal {
     /// The moment within the window of the CA, or without one two thirds into the life of the certificate, each spread by
-    /// the certificate's own [`share`]. A window that ends before it starts counts for nothing.
+    /// the certificate's own [`share`]. A window that ends before it starts counts for nothing, and none reaches into the
+    /// last tenth of the life.
     #[must_use]
     pub fn plan(facts: &Facts, window: Option<(Window, Duration)>) -> Self {
         let share = share(&facts.serial);
         match window {
             Some((window, ask_again)) if window.start <= window.end => {
-                Self { at: between(window.start, window.end, share), ask_again: Some(ask_again) }
+                let life = facts.not_after.duration_since(facts.not_before).unwrap_or_default();
+                let latest = facts.not_before + life.mul_f64(LATEST);
+                Self { at: between(window.start, window.end, share).min(latest), ask_again: Some(ask_again) }
             }
             _ => Self { at: in_life(facts.not_before, facts.not_after, share), ask_again: None },
         }
@@ -110,6 +115,8 @@ mod tests {
         let renewal = Renewal::plan(facts, Some((window, DAY)));
         assert_eq!(renewal.ask_again, Some(DAY));
         assert!(renewal.at >= window.start && renewal.at < window.end);
+        let late = Window { start: facts.not_after, end: facts.not_after + DAY };
+        assert_eq!(Renewal::plan(facts, Some((late, DAY))).at, facts.not_before + DAY * 81);
         let torn = Window { start: window.end, end: window.start };
         assert_eq!(Renewal::plan(facts, Some((torn, DAY))), Renewal::plan(facts, None));
     }

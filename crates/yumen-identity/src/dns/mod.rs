@@ -174,3 +174,6 @@ fn is_below(name: &str, suffix: &str) -> bool {
     let suffix = suffix.trim_matches('.').to_ascii_lowercase();
     suffix.is_empty() || name == suffix || name.strip_suffix(&suffix).is_some_and(|rest| rest.ends_with('.'))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod alidns;
 mod challenges;
 mod dns;
+mod limits;
 mod trouble;
+mod cloud;
 mod knot;
 mod pebble;
 mod answer;
