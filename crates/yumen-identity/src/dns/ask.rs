@@ -15,7 +15,9 @@ use crate::error::Error;
 /// How long one server may take for one answer over UDP.
 const UDP_PATIENCE: Duration = Duration::from_millis(1500);
 /// As [`UDP_PATIENCE`], over TCP.
-const TCP_PATIENCE: Duration = Duration::from_secs(5);
+const TCP_PATIENCE: Duration = Duration::from_secs(10);
+/// How often all resolvers are asked before a name counts as not to be looked up.
+const ROUNDS: usize = 2;
 /// How many aliases are followed.
 const LONGEST_CHAIN: usize = 8;
 
@@ -106,7 +108,7 @@ impl Resolver {
 
     async fn look_up(&self, name: &Name, kind: RecordType) -> Result<Message, Error> {
         let mut last = "there is no resolver".to_owned();
-        for server in &self.servers {
+        for server in std::iter::repeat_n(&self.servers, ROUNDS).flatten() {
             match ask(*server, name, kind, true).await {
                 Ok(answer) if matches!(answer.response_code, ResponseCode::NoError | ResponseCode::NXDomain) => {
                     return Ok(answer);

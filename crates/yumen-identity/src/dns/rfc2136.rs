@@ -1,6 +1,7 @@
 //! Dynamic updates (RFC 2136), signed with a shared key (TSIG, RFC 8945).
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +20,8 @@ pub use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
 const TTL: u32 = 60;
 /// How far the clocks may differ, in seconds (RFC 8945 section 10).
 const FUDGE: u16 = 300;
+/// How often an update is sent whose answer does not come. It may have been done: once more changes nothing then.
+const SENDINGS: u32 = 3;
 
 /// A key that a name server knows, too. `Debug` does not show it.
 #[derive(Clone)]
@@ -86,7 +89,7 @@ impl Rfc2136 {
             verifier = update.finalize(signer, now()).map_err(|error| failed(error.to_string()))?;
         }
         let bytes = update.to_vec().map_err(|error| failed(error.to_string()))?;
-        let bytes = ask::over_tcp(self.server, &bytes).await.map_err(|error| failed(error.to_string()))?;
+        let bytes = self.send(&bytes).await.map_err(|error| failed(error.to_string()))?;
         let answer = Message::from_vec(&bytes).map_err(|error| failed(error.to_string()))?;
         if answer.id != update.id || answer.message_type != MessageType::Response {
             return Err(failed("its answer is to something else".to_owned()));
@@ -101,6 +104,19 @@ impl Rfc2136 {
                 .map_err(|error| failed(format!("its answer is not signed as it has to be: {error}")))?;
         }
         Ok(())
+    }
+
+    async fn send(&self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut sendings = 1;
+        loop {
+            match ask::over_tcp(self.server, bytes).await {
+                Err(error) if sendings < SENDINGS => {
+                    tracing::debug!("{} gets an update once more: {error}", self.server);
+                    sendings += 1;
+                }
+                ended => return ended,
+            }
+        }
     }
 
     fn advice(&self, code: ResponseCode) -> &'static str {
