@@ -188,7 +188,7 @@ impl Acme {
     }
 
     /// Gives a certificate for the wish, and orders one when there is none or it is due. Waits while another process
-    /// orders the same one, and takes that one then.
+    /// orders the same one, and takes that one then. A file that is damaged or that others may read counts as none.
     ///
     /// # Errors
     /// Each of [`Error`]. The certificate on the disk, if any, stays and can be used; [`renewal::pause`] says how long to
@@ -197,12 +197,16 @@ impl Acme {
     /// [`renewal::pause`]: crate::renewal::pause
     pub async fn ensure(&self, wish: &Wish, when: When) -> Result<Ensured, Error> {
         let _lock = self.store.lock(&wish.label, self.authority.patience.lock).await?;
-        let present = self.store.certificate(&wish.label)?;
+        let present = usable(self.store.certificate(&wish.label))?;
         if when == When::Due
             && let Some(certificate) = present.clone().filter(|certificate| certificate.is_for(wish.names()))
         {
             let renewal = self.renewal(&certificate).await;
             if !renewal.is_due(now()) {
+                // What an order left that ended with its process is removed now, not when the next one is due.
+                for way in &self.ways {
+                    way.responder.hide(&wish.label, &[]).await;
+                }
                 return Ok(Ensured { certificate, is_new: false, renewal });
             }
         }
@@ -236,6 +240,17 @@ impl Acme {
                 None
             }
         }
+    }
+}
+
+/// What is on the disk, or nothing when it cannot be used: ordering a certificate anew is better than having none.
+fn usable<T>(found: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+    match found {
+        Err(error @ Error::Stored { .. }) => {
+            tracing::warn!("{error}; it is made anew");
+            Ok(None)
+        }
+        found => found,
     }
 }
 

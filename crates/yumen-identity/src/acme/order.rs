@@ -10,7 +10,7 @@ use rcgen::{CertificateParams, DistinguishedName, KeyPair, RsaKeySize};
 use tokio::time::{Instant, sleep};
 
 use super::patience::{name_of, refusal};
-use super::{Acme, KeyKind, Way, Wish, certificate_id};
+use super::{Acme, KeyKind, Way, Wish, certificate_id, usable};
 use crate::certificate::Certificate;
 use crate::challenge::{Kind, Proof};
 use crate::error::{Error, Part, Refusal};
@@ -45,8 +45,16 @@ impl Acme {
             None => self.begin(&account, wish, present).await?,
         };
         let ended = self.drive(&mut order, wish, &key).await;
-        // One that the CA gave up cannot be taken up again; every other one can.
-        if ended.is_err() && order.state().status == OrderStatus::Invalid {
+        // One that the CA gave up cannot be taken up again, and neither can one whose certificate it does not give out.
+        // Every other one can.
+        let is_over = match (&ended, order.state().status) {
+            (Err(_), OrderStatus::Invalid) => true,
+            (Err(Error::Refused { refusal, .. }), OrderStatus::Valid) => {
+                refusal.status.is_none_or(|status| status < 429)
+            }
+            _ => false,
+        };
+        if is_over {
             self.store.forget_order(&wish.label)?;
         }
         ended
@@ -54,7 +62,7 @@ impl Acme {
 
     /// The order that was begun for the same wish, when the CA still knows it.
     async fn resume(&self, account: &Account, wish: &Wish) -> Result<Option<(Order, KeyPair)>, Error> {
-        let Some(stored) = self.store.order(&wish.label)? else { return Ok(None) };
+        let Some(stored) = usable(self.store.order(&wish.label))? else { return Ok(None) };
         let is_same = stored.directory == self.authority.directory && stored.names == wish.names;
         let key = KeyPair::from_pem(&stored.key).ok().filter(|_| is_same);
         let Some(key) = key else {
@@ -135,7 +143,12 @@ impl Acme {
             return Err(self.failure(order, wish).await);
         }
         let chain = self.chain(order).await?;
-        Certificate::new(&chain, &key.serialize_pem()).map_err(|reason| self.broken("the certificate", &reason))
+        Certificate::new(&chain, &key.serialize_pem()).map_err(|reason| Error::Refused {
+            directory: self.authority.directory.clone(),
+            what: format!("a certificate for {}", wish.names.join(", ")),
+            refusal: Box::new(Refusal { kind: "unusable".to_owned(), detail: reason, ..Refusal::default() }),
+            retry_after: None,
+        })
     }
 
     async fn authorize(&self, order: &mut Order, wish: &Wish) -> Result<(), Error> {

@@ -80,7 +80,7 @@ pub trait Responder: Send + Sync {
     /// It cannot; what became visible already is hidden by [`hide`](Self::hide), which is called in any case.
     fn show<'a>(&'a self, certificate: &'a Label, proofs: &'a [Proof]) -> Doing<'a, ()>;
 
-    /// Hides them again. What cannot be hidden is told to the log and tried again with the next order of the same
+    /// Hides them again, and whatever else was left visible for this certificate by a process that ended. What cannot be hidden is told to the log and tried again with the next order of the same
     /// certificate.
     fn hide<'a>(&'a self, certificate: &'a Label, proofs: &'a [Proof])
     -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;

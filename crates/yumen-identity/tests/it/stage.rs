@@ -1,5 +1,6 @@
 //! All of it together.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,12 @@ impl Stage {
     }
 
     pub(crate) fn store(&self) -> Store {
-        Store::open(&self.folder.path().join("state")).unwrap()
+        Store::open(&self.folder()).unwrap()
+    }
+
+    /// Where the store is.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     pub(crate) fn authority(&self) -> Authority {

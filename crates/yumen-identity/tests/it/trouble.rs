@@ -147,3 +147,28 @@ fn stranger() -> Vec<u8> {
     let params = rcgen::CertificateParams::new(vec!["other.test".to_owned()]).unwrap();
     params.self_signed(&key).unwrap().pem().into_bytes()
 }
+
+#[tokio::test]
+async fn leftovers_go_while_the_certificate_is_good_and_a_damaged_one_is_ordered_anew() {
+    let stage = Stage::set(|_| {}).await;
+    let wish = wish("www", &["a.example.test"]);
+    let acme = stage.acme(vec![stage.dns_way(stage.rfc2136())]);
+    let first = acme.ensure(&wish, When::Due).await.unwrap();
+    let proof = Proof {
+        name: "a.example.test".into(),
+        token: String::new(),
+        authorization: String::new(),
+        digest: [0; 32],
+        text: "left".into(),
+    };
+    stage.dns01(stage.rfc2136()).show(&wish.label, &[proof]).await.unwrap();
+    assert_eq!(stage.knot.texts("_acme-challenge.a.example.test"), ["left"]);
+    assert!(!acme.ensure(&wish, When::Due).await.unwrap().is_new);
+    assert!(stage.knot.texts("_acme-challenge.a.example.test").is_empty());
+
+    let file = stage.folder().join("certificate/www.pem");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, whole.replace("BEGIN CERTIFICATE", "BEGIN")).unwrap();
+    let second = acme.ensure(&wish, When::Due).await.unwrap();
+    assert!(second.is_new && second.certificate != first.certificate);
+}
