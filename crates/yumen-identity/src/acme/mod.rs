@@ -205,7 +205,7 @@ impl Acme {
             if !renewal.is_due(now()) {
                 // What an order left that ended with its process is removed now, not when the next one is due.
                 for way in &self.ways {
-                    way.responder.hide(&wish.label, &[]).await;
+                    way.responder.hide(&wish.label).await;
                 }
                 return Ok(Ensured { certificate, is_new: false, renewal });
             }

@@ -169,8 +169,8 @@ impl Acme {
         if ended.is_ok() {
             ended = self.prove(order, &tasks).await;
         }
-        for (way, proofs) in &groups {
-            way.responder.hide(&wish.label, proofs).await;
+        for (way, _) in &groups {
+            way.responder.hide(&wish.label).await;
         }
         match ended {
             Ok(()) if order.state().status == OrderStatus::Invalid => Err(self.failure(order, wish).await),

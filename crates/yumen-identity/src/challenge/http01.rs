@@ -1,10 +1,9 @@
 //! HTTP-01: texts at a well-known path on port 80.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Doing, Kind, Proof, Responder};
+use super::{Doing, Hiding, Kind, Proof, Responder};
 use crate::store::Label;
 
 /// What every path of a challenge starts with.
@@ -13,7 +12,12 @@ const FOLDER: &str = "/.well-known/acme-challenge/";
 /// The texts that are wanted at the moment. Clones share the table: one is for the engine, one for the server.
 #[derive(Clone, Default)]
 pub struct Http01 {
-    table: Arc<RwLock<HashMap<String, String>>>,
+    table: Arc<RwLock<HashMap<String, Shown>>>,
+}
+
+struct Shown {
+    certificate: Label,
+    text: String,
 }
 
 impl Http01 {
@@ -23,7 +27,8 @@ impl Http01 {
     #[must_use]
     pub fn answer(&self, path: &str) -> Option<String> {
         let token = path.strip_prefix(FOLDER)?;
-        self.table.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.get(token).map(|shown| shown.text.clone())
     }
 }
 
@@ -32,17 +37,19 @@ impl Responder for Http01 {
         Kind::Http01
     }
 
-    fn show<'a>(&'a self, _: &'a Label, proofs: &'a [Proof]) -> Doing<'a, ()> {
+    fn show<'a>(&'a self, certificate: &'a Label, proofs: &'a [Proof]) -> Doing<'a, ()> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.extend(proofs.iter().map(|proof| (proof.token.clone(), proof.authorization.clone())));
+        table.extend(proofs.iter().map(|proof| {
+            let shown = Shown { certificate: certificate.clone(), text: proof.authorization.clone() };
+            (proof.token.clone(), shown)
+        }));
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn hide<'a>(&'a self, _: &'a Label, proofs: &'a [Proof]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn hide<'a>(&'a self, certificate: &'a Label) -> Hiding<'a> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        for proof in proofs {
-            table.remove(&proof.token);
-        }
+        // All of the certificate's, also those of an order that was given up half way.
+        table.retain(|_, shown| shown.certificate != *certificate);
         Box::pin(std::future::ready(()))
     }
 }
@@ -55,7 +62,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_is_answered_while_it_is_wanted() {
-        let (table, label) = (Http01::default(), Label::parse("www").unwrap());
+        let (table, label, other) = (Http01::default(), Label::parse("www").unwrap(), Label::parse("other").unwrap());
         let server = table.clone();
         let proof = |token: &str| Proof {
             name: "a.test".into(),
@@ -65,12 +72,13 @@ mod tests {
             text: String::new(),
         };
         let proofs = [proof("one"), proof("two")];
-        table.show(&label, &proofs).await.unwrap();
+        table.show(&label, &proofs[..1]).await.unwrap();
+        table.show(&other, &proofs[1..]).await.unwrap();
         assert_eq!(server.answer("/.well-known/acme-challenge/one").as_deref(), Some("one.thumb"));
         for other in ["/.well-known/acme-challenge/", "/.well-known/acme-challenge/three", "/one", "one", ""] {
             assert_eq!(server.answer(other), None, "{other}");
         }
-        table.hide(&label, &proofs[..1]).await;
+        table.hide(&label).await;
         assert_eq!(server.answer("/.well-known/acme-challenge/one"), None);
         assert!(server.answer("/.well-known/acme-challenge/two").is_some());
     }

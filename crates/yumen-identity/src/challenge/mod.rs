@@ -19,6 +19,9 @@ use crate::store::Label;
 /// A boxed future, so that responders and providers can be kept side by side.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
+/// As [`Doing`], for what tells its failures to the log.
+pub type Hiding<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// The types of challenges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -80,8 +83,7 @@ pub trait Responder: Send + Sync {
     /// It cannot; what became visible already is hidden by [`hide`](Self::hide), which is called in any case.
     fn show<'a>(&'a self, certificate: &'a Label, proofs: &'a [Proof]) -> Doing<'a, ()>;
 
-    /// Hides them again, and whatever else was left visible for this certificate by a process that ended. What cannot be hidden is told to the log and tried again with the next order of the same
-    /// certificate.
-    fn hide<'a>(&'a self, certificate: &'a Label, proofs: &'a [Proof])
-    -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+    /// Hides everything that is visible for a certificate, also what a process left that ended. What cannot be hidden is
+    /// told to the log and tried again with the next call.
+    fn hide<'a>(&'a self, certificate: &'a Label) -> Hiding<'a>;
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
@@ -11,7 +10,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::{Doing, Kind, Proof, Responder};
+use super::{Doing, Hiding, Kind, Proof, Responder};
 use crate::error::Error;
 use crate::store::Label;
 
@@ -25,7 +24,7 @@ pub struct TlsAlpn01 {
 }
 
 struct Shown {
-    token: String,
+    certificate: Label,
     key: Arc<CertifiedKey>,
 }
 
@@ -67,7 +66,7 @@ impl Responder for TlsAlpn01 {
         Kind::TlsAlpn01
     }
 
-    fn show<'a>(&'a self, _: &'a Label, proofs: &'a [Proof]) -> Doing<'a, ()> {
+    fn show<'a>(&'a self, certificate: &'a Label, proofs: &'a [Proof]) -> Doing<'a, ()> {
         Box::pin(async move {
             for proof in proofs {
                 let key = certify(proof).map_err(|reason| Error::Challenge {
@@ -75,7 +74,7 @@ impl Responder for TlsAlpn01 {
                     identifier: proof.name.clone(),
                     reason,
                 })?;
-                let shown = Shown { token: proof.token.clone(), key: Arc::new(key) };
+                let shown = Shown { certificate: certificate.clone(), key: Arc::new(key) };
                 let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
                 table.entry(proof.name.to_ascii_lowercase()).or_default().push(shown);
             }
@@ -83,10 +82,10 @@ impl Responder for TlsAlpn01 {
         })
     }
 
-    fn hide<'a>(&'a self, _: &'a Label, proofs: &'a [Proof]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn hide<'a>(&'a self, certificate: &'a Label) -> Hiding<'a> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         for shown in table.values_mut() {
-            shown.retain(|shown| !proofs.iter().any(|proof| proof.token == shown.token));
+            shown.retain(|shown| shown.certificate != *certificate);
         }
         table.retain(|_, shown| !shown.is_empty());
         Box::pin(std::future::ready(()))
@@ -116,7 +115,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_certificate_carries_the_digest_and_goes_when_it_is_hidden() {
-        let (table, label) = (TlsAlpn01::default(), Label::parse("www").unwrap());
+        let table = TlsAlpn01::default();
+        let (label, other) = (Label::parse("www").unwrap(), Label::parse("other").unwrap());
         let proofs = ["a.test", "b.test"].map(|name| Proof {
             name: name.into(),
             token: format!("token-{name}"),
@@ -124,14 +124,15 @@ mod tests {
             digest: [7; 32],
             text: String::new(),
         });
-        table.show(&label, &proofs).await.unwrap();
+        table.show(&label, &proofs[..1]).await.unwrap();
+        table.show(&other, &proofs[1..]).await.unwrap();
         let shown = table.answer_name("A.test").unwrap();
         let certificate = x509_cert::Certificate::from_der(&shown.cert[0]).unwrap();
         let extensions = certificate.tbs_certificate.extensions.unwrap();
         let acme = extensions.iter().find(|it| it.extn_id.to_string() == "1.3.6.1.5.5.7.1.31").unwrap();
         assert!(acme.critical);
         assert_eq!(acme.extn_value.as_bytes(), [&[4, 32][..], &[7; 32]].concat());
-        table.hide(&label, &proofs[..1]).await;
+        table.hide(&label).await;
         assert!(table.answer_name("a.test").is_none() && table.answer_name("b.test").is_some());
     }
 }

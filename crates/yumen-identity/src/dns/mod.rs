@@ -19,10 +19,9 @@ pub use propagation::{Propagation, Wait};
 pub use rfc2136::{Rfc2136, Tsig, TsigAlgorithm};
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::challenge::{Doing, Kind, Proof, Responder};
+use crate::challenge::{Doing, Hiding, Kind, Proof, Responder};
 use crate::error::Error;
 use crate::store::{Label, Store, StoredRecord};
 
@@ -146,7 +145,7 @@ impl Responder for Dns01 {
         Box::pin(self.show_all(certificate, proofs))
     }
 
-    fn hide<'a>(&'a self, certificate: &'a Label, _: &'a [Proof]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn hide<'a>(&'a self, certificate: &'a Label) -> Hiding<'a> {
         Box::pin(self.purge(certificate, |_| false))
     }
 }

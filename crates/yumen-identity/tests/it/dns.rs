@@ -25,7 +25,7 @@ async fn an_alias_is_followed_to_another_zone_and_within_one() {
     let store = stage.store();
     assert_eq!(store.records(&label).unwrap()[0].name, "alias.delegated.test");
     assert_eq!(stage.knot.texts("alias.delegated.test"), ["one"]);
-    dns01.hide(&label, &proofs).await;
+    dns01.hide(&label).await;
     assert!(stage.knot.texts("alias.delegated.test").is_empty());
     let acme = stage.acme(vec![stage.dns_way(stage.rfc2136())]);
     acme.ensure(&wish("near", &["near.example.test", "*.near.example.test"]), When::Due).await.unwrap();
@@ -47,13 +47,13 @@ async fn records_of_others_stay_and_leftovers_go() {
     let mut texts = stage.knot.texts(name);
     texts.sort();
     assert_eq!(texts, ["left", "of somebody else", "other"]);
-    dns01.hide(&other, &[]).await;
+    dns01.hide(&other).await;
     let proofs = [proof("example.test", "one"), proof("example.test", "two")];
     dns01.show(&label, &proofs).await.unwrap();
     let mut texts = stage.knot.texts(name);
     texts.sort();
     assert_eq!(texts, ["of somebody else", "one", "two"]);
-    dns01.hide(&label, &proofs).await;
+    dns01.hide(&label).await;
     assert_eq!(stage.knot.texts(name), ["of somebody else"]);
 }
 

@@ -1,10 +1,9 @@
 //! What Pebble and fate do to orders.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use yumen_identity::challenge::{Doing, Kind, Proof, Responder};
+use yumen_identity::challenge::{Doing, Hiding, Kind, Proof, Responder};
 use yumen_identity::dns::Dns01;
 use yumen_identity::{Error, Label, Way, When};
 
@@ -30,7 +29,7 @@ impl Responder for Silent {
         Box::pin(async { Ok(()) })
     }
 
-    fn hide<'a>(&'a self, _: &'a Label, _: &'a [Proof]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn hide<'a>(&'a self, _: &'a Label) -> Hiding<'a> {
         Box::pin(async {})
     }
 }
@@ -70,12 +69,8 @@ impl Responder for Stalls {
         })
     }
 
-    fn hide<'a>(
-        &'a self,
-        certificate: &'a Label,
-        proofs: &'a [Proof],
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        self.inner.hide(certificate, proofs)
+    fn hide<'a>(&'a self, certificate: &'a Label) -> Hiding<'a> {
+        self.inner.hide(certificate)
     }
 }
 
