@@ -38,6 +38,9 @@ pub struct Store {
     root: Arc<Path>,
 }
 
+/// A certificate on the disk, or why it cannot be used.
+pub type Found = Result<Certificate, String>;
+
 /// An account at a CA.
 #[derive(Serialize, Deserialize)]
 pub struct StoredAccount {
@@ -85,6 +88,36 @@ impl Store {
         let path = self.path(CERTIFICATE, label.as_str(), "pem");
         let Some(text) = read(&path)? else { return Ok(None) };
         Certificate::from_pem(&text).map(Some).map_err(|reason| Error::stored(&path, reason))
+    }
+
+    /// The file of a certificate: its chain, and behind it its key.
+    #[must_use]
+    pub fn certificate_file(&self, label: &Label) -> PathBuf {
+        self.path(CERTIFICATE, label.as_str(), "pem")
+    }
+
+    /// All certificates in the order of their names, with those that cannot be used and why.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn certificates(&self) -> Result<Vec<(Label, Found)>, Error> {
+        let folder = self.folder(CERTIFICATE);
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(&folder).map_err(Error::disk("read the folder", &folder))? {
+            let path = entry.map_err(Error::disk("read the folder", &folder))?.path();
+            let stem = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .filter(|_| path.extension().is_some_and(|e| e == "pem"));
+            let Some(label) = stem.and_then(|stem| Label::parse(stem).ok()) else { continue };
+            match self.certificate(&label) {
+                Ok(None) => {}
+                Ok(Some(certificate)) => all.push((label, Ok(certificate))),
+                Err(error) => all.push((label, Err(error.to_string()))),
+            }
+        }
+        all.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+        Ok(all)
     }
 
     /// Puts a certificate with its key in the place of the one before. The caller holds the lock of the name.

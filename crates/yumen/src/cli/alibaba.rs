@@ -48,7 +48,7 @@ enum What {
 
 /// Where the cloud is.
 #[derive(Args)]
-struct Cloud {
+pub(super) struct Cloud {
     /// The region [default: that of ALIBABA_CLOUD_REGION_ID, or cn-hangzhou]
     #[arg(long)]
     region: Option<String>,
@@ -134,7 +134,8 @@ fn product_of(name: &str) -> anyhow::Result<&'static Product> {
 }
 
 impl Cloud {
-    fn client(&self) -> anyhow::Result<Client> {
+    /// A client with the keys that are found.
+    pub(super) fn client(&self) -> anyhow::Result<Client> {
         let transport = Arc::new(HttpTransport::new().context("cannot prepare TLS")?);
         let clock = Clock::default();
         let mut endpoints = HashMap::new();

@@ -5,6 +5,7 @@
 //! itself ends with the codes of `docs/guide/service.md`.
 
 mod alibaba;
+mod cert;
 mod check;
 mod completions;
 mod diff;
@@ -63,6 +64,8 @@ enum Command {
     Status(status::Status),
     /// Speak with Alibaba Cloud as the gateway does
     Alibaba(alibaba::Alibaba),
+    /// Obtain certificates by ACME, and show them
+    Cert(cert::Cert),
     /// Print the completions of a shell
     Completions(completions::Completions),
     /// Write the manual pages into a directory
@@ -87,6 +90,7 @@ impl Cli {
             Command::Upgrade(command) => command.execute(),
             Command::Status(command) => command.execute(),
             Command::Alibaba(command) => command.execute(),
+            Command::Cert(command) => command.execute(),
             Command::Completions(command) => command.execute(),
             Command::Man(command) => command.execute(),
             Command::Service(command) => command.execute(),

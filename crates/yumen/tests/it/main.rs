@@ -14,6 +14,8 @@ mod nginx;
 mod site;
 
 mod balance;
+#[cfg(unix)]
+mod cert;
 mod change;
 mod client_certificates;
 mod dns;
