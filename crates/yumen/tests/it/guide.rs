@@ -10,8 +10,10 @@ fn root() -> PathBuf {
 
 /// The pages of the guide, and the README.
 fn pages() -> Vec<PathBuf> {
-    let guide = std::fs::read_dir(root().join("docs/guide")).unwrap().map(|entry| entry.unwrap().path());
-    let mut pages: Vec<PathBuf> = guide.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
+    let folders = ["docs/guide", "docs/guide/alibaba"].into_iter();
+    let entries = folders.flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut pages: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
     pages.push(root().join("README.md"));
     pages
 }
