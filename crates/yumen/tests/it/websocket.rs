@@ -39,19 +39,24 @@ pub(crate) struct Echo {
 impl Echo {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/websocket/echo.py");
-        // That of the system, which has the packages of Debian.
-        let python = if EXE_SUFFIX.is_empty() { "/usr/bin/python3" } else { "python3" };
         let file = folder.path().join("port");
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let mut command = Command::new(python);
-        command.arg(slashed(&script)).arg(slashed(&file)).stdout(Stdio::null()).stderr(log);
+        let mut command = python("echo.py");
+        command.arg(slashed(&file)).stdout(Stdio::null()).stderr(log);
         let process = Ended(command.spawn().unwrap());
         let port = until("the echo server (Debian's python3-websockets)", || {
             std::fs::read_to_string(&file).ok()?.parse::<u16>().ok()
         });
         Self { addr: SocketAddr::from(([127, 0, 0, 1], port)), _process: process, _folder: folder }
     }
+}
+
+/// A script beside this file, with the `websockets` library.
+fn python(script: &str) -> Command {
+    // That of the system, which has the packages of Debian.
+    let mut python = Command::new(if EXE_SUFFIX.is_empty() { "/usr/bin/python3" } else { "python3" });
+    python.arg(slashed(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/websocket").join(script)));
+    python
 }
 
 /// nghttpx in front of a server, for clients that begin with HTTP/2.
@@ -248,6 +253,19 @@ fn frames_pass_as_they_are_to_an_endpoint_of_http_2() {
     let server = Echo::start();
     let (addr, _nghttpx) = nghttpx(server.addr);
     judge(&server, &site(&format!("endpoints: [\"{addr}\"], protocol: h2c"), ""));
+}
+
+#[test]
+fn client_of_a_library_hears_back_what_it_says() {
+    let server = Echo::start();
+    let (over_http2, _nghttpx) = nghttpx(server.addr);
+    for upstream in
+        [format!("endpoints: [\"{}\"]", server.addr), format!("endpoints: [\"{over_http2}\"], protocol: h2c")]
+    {
+        let site = site(&upstream, "");
+        let output = python("client.py").arg(format!("ws://{}/chat", site.addr("web"))).output().unwrap();
+        assert!(output.status.success(), "{upstream}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]
