@@ -181,8 +181,15 @@ impl Acme {
     /// The first of the `ways` that is for a name, and that the CA offers, is taken. Asks nobody anything yet.
     ///
     /// # Errors
-    /// The roots cannot be used.
+    /// The roots cannot be used, or the directory is not asked by TLS.
     pub fn new(authority: Authority, store: Store, ways: Vec<Way>) -> Result<Self, Error> {
+        if !authority.directory.starts_with("https://") {
+            // RFC 8555 section 6.1.
+            return Err(Error::Wish(format!(
+                "`{}` is no directory of a CA: it begins with https://",
+                authority.directory
+            )));
+        }
         let wire = Wire::new(&authority)?;
         Ok(Self { authority, store, ways, wire, account: Mutex::default() })
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use yumen_alibaba::Timestamp;
@@ -103,29 +103,37 @@ impl Cert {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         match self.what {
             What::Obtain(obtain) => obtain.execute(),
-            What::List { state, format } => list(&Store::open(&state.state)?, format),
+            What::List { state, format } => {
+                // Opening would make it.
+                ensure!(
+                    state.state.is_dir(),
+                    "there is no folder {}; name that of `cert obtain`",
+                    state.state.display()
+                );
+                list(&Store::open(&state.state).map_err(told)?, format)
+            }
         }
     }
 }
 
 impl Obtain {
     fn execute(self) -> anyhow::Result<ExitCode> {
-        let store = Store::open(&self.state.state)?;
-        let label = match &self.label {
-            Some(label) => Label::parse(label)?,
-            None => {
-                Label::parse(&self.names.first().map(|name| name.replace('*', "_").to_lowercase()).unwrap_or_default())?
-            }
+        let store = Store::open(&self.state.state).map_err(told)?;
+        let label = match (&self.label, self.names.first()) {
+            (None, Some(name)) => Label::parse(&name.replace('*', "_").to_lowercase())
+                .map_err(|error| anyhow!("{error}, with --label"))?,
+            (label, _) => Label::parse(label.as_deref().unwrap_or_default()).map_err(told)?,
         };
         let key = match self.key {
             Key::P256 => KeyKind::P256,
             Key::P384 => KeyKind::P384,
             Key::Rsa2048 => KeyKind::Rsa2048,
         };
-        let wish = Wish::new(label.clone(), &self.names, key)?;
+        let wish = Wish::new(label.clone(), &self.names, key).map_err(told)?;
         let when = if self.now { When::Now } else { When::Due };
-        let acme = Acme::new(self.authority()?, store.clone(), vec![Way::for_all(Arc::new(self.dns01(&store)?))])?;
-        let ensured = super::block_on(async { Ok(acme.ensure(&wish, when).await?) })?;
+        let acme = Acme::new(self.authority()?, store.clone(), vec![Way::for_all(Arc::new(self.dns01(&store)?))])
+            .map_err(told)?;
+        let ensured = super::block_on(async { acme.ensure(&wish, when).await.map_err(told) })?;
         let facts = ensured.certificate.facts();
         super::print(&format!(
             "{} {}\n  for     {}\n  until   {}\n  renewal {}\n  file    {}\n",
@@ -152,15 +160,23 @@ impl Obtain {
             "alidns" => Arc::new(AliDns::new("alidns", Dns::new(self.cloud.client()?), self.zone.clone())),
             program => Arc::new(Exec::new("program", program.into(), Vec::new(), Duration::from_secs(120))),
         };
-        let resolver =
-            if self.resolver.is_empty() { Resolver::system()? } else { Resolver::new(self.resolver.clone()) };
+        let resolver = if self.resolver.is_empty() {
+            Resolver::system().map_err(told)?
+        } else {
+            Resolver::new(self.resolver.clone())
+        };
         let wait = self.delay.map_or(Wait::NameServers, |seconds| Wait::Delay(Duration::from_secs(seconds)));
         Ok(Dns01::new(store.clone(), vec![(String::new(), provider)], Propagation::new(resolver, wait)))
     }
 }
 
+/// What went wrong, once: these errors name their causes themselves.
+fn told(error: yumen_identity::Error) -> anyhow::Error {
+    anyhow!("{error}")
+}
+
 fn list(store: &Store, format: Format) -> anyhow::Result<ExitCode> {
-    let all = store.certificates()?;
+    let all = store.certificates().map_err(told)?;
     if format == Format::Json {
         let one = |(label, found): &(Label, Found)| match found {
             Ok(certificate) => json!({

@@ -99,8 +99,20 @@ fn certificate_is_obtained_once_shown_and_taken_by_a_listener_when_it_is_renewed
     for (names, expected) in [
         (&["nodots"][..], "`nodots` is no name that a certificate can be ordered for"),
         (&["--label", "a/b", "example.com"], "`a/b` cannot be the name of a certificate"),
+        (&["b\u{fc}cher.example.com"], "digits, `-`, `_` and `.`, with --label"),
     ] {
         let refused = obtain(names);
         assert!(!refused.status.success() && text(&refused).contains(expected), "{}", text(&refused));
     }
+    // To show what is there makes nothing.
+    let nowhere = folder.path().join("nowhere");
+    let refused = cert(&["list", "--state", nowhere.to_str().unwrap()]);
+    assert!(text(&refused).contains("there is no folder") && !nowhere.exists(), "{}", text(&refused));
+    let plain = ["obtain", "--state", &state, "--directory", "http://127.0.0.1:1/dir", "--dns", &hook, "example.com"];
+    let refused = cert(&plain);
+    assert!(text(&refused).contains("it begins with https://"), "{}", text(&refused));
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let refused = text(&cert(&["obtain", "--state", file.to_str().unwrap(), "--dns", &hook, "example.com"]));
+    assert_eq!(refused.matches("os error").count(), 1, "{refused}");
 }
