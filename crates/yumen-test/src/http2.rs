@@ -30,8 +30,26 @@ impl Frame {
             7 => 4,
             _ => return None,
         };
-        let code = self.payload.get(at..at + 4)?;
-        Some(code.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)))
+        self.number(at)
+    }
+
+    /// How much more a WINDOW_UPDATE grants.
+    #[must_use]
+    pub fn increment(&self) -> Option<u32> {
+        if self.kind == 8 { self.number(0) } else { None }
+    }
+
+    /// The value of a setting in SETTINGS; the last one counts.
+    #[must_use]
+    pub fn setting(&self, id: u16) -> Option<u32> {
+        let is_it = |at: &usize| self.payload.get(*at..at + 2) == Some(&id.to_be_bytes());
+        let places = if self.kind == 4 { 0..self.payload.len() } else { 0..0 };
+        places.step_by(6).rfind(is_it).and_then(|at| self.number(at + 2))
+    }
+
+    fn number(&self, at: usize) -> Option<u32> {
+        let bytes = self.payload.get(at..at + 4)?;
+        Some(bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)))
     }
 }
 
@@ -123,13 +141,23 @@ fn huffman_digits(coded: &[u8]) -> Vec<u8> {
 pub struct Http2 {
     /// The bytes beneath.
     pub peer: Peer,
+    /// How many bytes of DATA the other side has granted the connection so far. Whoever sends DATA and heeds flow control
+    /// takes them off.
+    pub room: i64,
+    /// How many it grants each stream from its beginning on.
+    pub initial_room: i64,
 }
 
 impl Http2 {
+    /// What both sides begin with (RFC 9113 section 6.9.2).
+    fn over(peer: Peer) -> Self {
+        Self { peer, room: 65_535, initial_room: 65_535 }
+    }
+
     /// Connects and says nothing yet.
     #[must_use]
     pub fn connect(to: SocketAddr) -> Self {
-        Self { peer: Peer::connect(to) }
+        Self::over(Peer::connect(to))
     }
 
     /// Connects and begins: preface, SETTINGS that forbid a table of fields, and their mutual acknowledgement.
@@ -172,7 +200,7 @@ impl Http2 {
     /// When the client does not begin as it should.
     #[must_use]
     pub fn accept(stream: TcpStream, settings: &[u8]) -> Self {
-        let mut server = Self { peer: Peer::of(stream) };
+        let mut server = Self::over(Peer::of(stream));
         let (preface, _) = server.peer.read(PREFACE.len());
         assert_eq!(preface, PREFACE, "the beginning of a connection of HTTP/2");
         server.send(&[&frame(4, 0, 0, &[&[0, 1, 0, 0, 0, 0], settings].concat())[..], &frame(4, 1, 0, b"")].concat());
@@ -204,7 +232,15 @@ impl Http2 {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
         let (payload, end) = self.peer.read(length);
-        end.map_or(Ok(Frame { kind: head[3], flags: head[4], stream, payload }), Err)
+        if let Some(end) = end {
+            return Err(end);
+        }
+        let frame = Frame { kind: head[3], flags: head[4], stream, payload };
+        if stream == 0 {
+            self.room += frame.increment().map_or(0, i64::from);
+            self.initial_room = frame.setting(4).map_or(self.initial_room, i64::from);
+        }
+        Ok(frame)
     }
 
     /// Frames up to and with one that fits.
@@ -251,6 +287,15 @@ mod tests {
         // RFC 7541 appendix C.6.1.
         assert_eq!(status(&[0x48, 0x82, 0x64, 0x02]), Some(302));
         assert_eq!(status(&[0x48, 0x83, 0x69, 0x90, 0xff]), Some(431));
+    }
+
+    #[test]
+    fn window_and_settings_are_read() {
+        let frame = |kind, payload: &[u8]| Frame { kind, flags: 0, stream: 0, payload: payload.to_vec() };
+        assert_eq!(frame(8, &[0, 1, 0, 0]).increment(), Some(65_536));
+        assert_eq!(frame(0, &[0, 1, 0, 0]).increment(), None);
+        let settings = frame(4, &[0, 3, 0, 0, 0, 9, 0, 4, 0, 1, 0, 0]);
+        assert_eq!((settings.setting(4), settings.setting(1)), (Some(65_536), None));
     }
 
     #[test]

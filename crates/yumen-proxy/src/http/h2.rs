@@ -145,6 +145,9 @@ fn builder(listener: &Listener) -> Builder {
         .max_header_list_size(header_list(listener))
         .max_send_buffer_size(settings.send_buffer)
         .enable_connect_protocol()
+        // Small messages of WebSockets are small frames. While an endpoint is slow, as many of 64 bytes as the window lets
+        // through may wait (192 bytes of the budget each); the crate's own limit would end the connection with all streams.
+        .data_frame_budget(4 * settings.connection_window as usize)
         // The second line behind the meter, which has names for what it ends: what the crate keeps of streams that were
         // reset.
         .max_concurrent_reset_streams(32)

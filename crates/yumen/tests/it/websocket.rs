@@ -1,23 +1,26 @@
 //! WebSockets through the gateway, over HTTP/1.1 and HTTP/2 on either side. The server is the `websockets` library of
 //! Python, the endpoint that speaks HTTP/2 is nghttpx in front of it; what they answer without the gateway is the measure.
 
+mod deflate;
 mod frames;
+mod limits;
+mod sockets;
+mod utf8;
 
 use std::env::consts::EXE_SUFFIX;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
+use frames::{cases, closing};
+use sockets::Wish;
 use tempfile::TempDir;
-use yumen_test::{Http2, block, frame as h2_frame, status};
 
 use crate::ends::Origin;
 use crate::gateway::{slashed, until};
 use crate::site::Site;
 pub(crate) use frames::message;
-use frames::{cases, closing};
+pub(crate) use sockets::{Plain, Socket, Stream};
 
 /// A process that is ended with the test.
 struct Ended(Child);
@@ -29,7 +32,7 @@ impl Drop for Ended {
     }
 }
 
-/// The echo server.
+/// A server that sends back what it gets.
 pub(crate) struct Echo {
     pub(crate) addr: SocketAddr,
     _process: Ended,
@@ -37,11 +40,21 @@ pub(crate) struct Echo {
 }
 
 impl Echo {
+    /// Messages, by the library. On `/deflate/…` it compresses, see `echo.py`.
     pub(crate) fn start() -> Self {
+        Self::of("echo.py")
+    }
+
+    /// Bytes, whatever they are: what comes back is what reached it.
+    fn mirror() -> Self {
+        Self::of("mirror.py")
+    }
+
+    fn of(script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("port");
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let mut command = python("echo.py");
+        let mut command = python(script);
         command.arg(slashed(&file)).stdout(Stdio::null()).stderr(log);
         let process = Ended(command.spawn().unwrap());
         let port = until("the echo server (Debian's python3-websockets)", || {
@@ -93,134 +106,6 @@ fn site(upstream: &str, more: &str) -> Site {
         "listeners: {{ web: {{ bind: \"127.0.0.1:0\", http2: {{ cleartext: true }} }} }}\n\
          routes: {{ all: {{ upstream: up }} }}\nupstreams: {{ up: {{ {upstream} }} }}\n{more}"
     ))
-}
-
-/// An open WebSocket of a client.
-pub(crate) trait Socket {
-    fn send(&mut self, bytes: &[u8]);
-    /// Exactly so many bytes.
-    fn exactly(&mut self, n: usize) -> Vec<u8>;
-    /// All that comes up to the end.
-    fn rest(&mut self) -> Vec<u8>;
-}
-
-/// Over HTTP/1.1.
-pub(crate) struct Plain(BufReader<TcpStream>);
-
-impl Plain {
-    /// The head of the answer, and the socket behind it.
-    fn ask(to: SocketAddr) -> (String, Self) {
-        let mut stream = TcpStream::connect(to).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        write!(
-            stream,
-            "GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
-        .unwrap();
-        let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert!(reader.read_line(&mut head).unwrap() > 0, "the answer ended in its head: {head}");
-        }
-        (head, Self(reader))
-    }
-
-    pub(crate) fn open(to: SocketAddr) -> Self {
-        let (head, socket) = Self::ask(to);
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        let lower = head.to_ascii_lowercase();
-        for field in ["sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=", "upgrade: websocket", "protocol: chat"] {
-            assert!(lower.contains(field), "{field} in {head}");
-        }
-        socket
-    }
-}
-
-impl Socket for Plain {
-    fn send(&mut self, bytes: &[u8]) {
-        // A server that has failed the connection may take no more.
-        self.0.get_mut().write_all(bytes).ok();
-    }
-
-    fn exactly(&mut self, n: usize) -> Vec<u8> {
-        let mut bytes = vec![0; n];
-        self.0.read_exact(&mut bytes).unwrap();
-        bytes
-    }
-
-    fn rest(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        // What came before a reset counts.
-        self.0.read_to_end(&mut bytes).ok();
-        bytes
-    }
-}
-
-/// Over HTTP/2, by an extended CONNECT.
-pub(crate) struct Stream {
-    client: Http2,
-    came: Vec<u8>,
-}
-
-impl Stream {
-    /// The status of the answer, and the socket behind it.
-    fn ask(to: SocketAddr, protocol: &str) -> (u16, Self) {
-        let mut client = Http2::open(to);
-        let fields = [
-            (":method", "CONNECT"),
-            (":protocol", protocol),
-            (":scheme", "http"),
-            (":path", "/chat"),
-            (":authority", "x"),
-            ("sec-websocket-version", "13"),
-            ("sec-websocket-protocol", "chat"),
-        ];
-        client.send(&h2_frame(1, 4, 1, &block(&fields)));
-        let frames = client.until("an answer", |frame| frame.stream == 1 && matches!(frame.kind, 1 | 3));
-        let status = frames.last().filter(|frame| frame.kind == 1).and_then(|frame| status(&frame.payload));
-        (status.unwrap_or_default(), Self { client, came: Vec::new() })
-    }
-
-    pub(crate) fn open(to: SocketAddr) -> Self {
-        let (status, socket) = Self::ask(to, "websocket");
-        assert_eq!(status, 200);
-        socket
-    }
-
-    /// Takes a frame; `false` at the end of the stream.
-    fn take(&mut self) -> bool {
-        let Ok(frame) = self.client.read() else { return false };
-        if frame.stream != 1 {
-            return true;
-        }
-        if frame.kind == 0 && !frame.payload.is_empty() {
-            let room = (frame.payload.len() as u32).to_be_bytes();
-            self.came.extend(&frame.payload);
-            self.client.send(&[h2_frame(8, 0, 0, &room), h2_frame(8, 0, 1, &room)].concat());
-        }
-        frame.kind != 3 && !(frame.kind == 0 && frame.flags & 1 == 1)
-    }
-}
-
-impl Socket for Stream {
-    fn send(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(16_384) {
-            self.client.send(&h2_frame(0, 0, 1, part));
-        }
-    }
-
-    fn exactly(&mut self, n: usize) -> Vec<u8> {
-        while self.came.len() < n {
-            assert!(self.take(), "the stream ended after {:?}", self.came);
-        }
-        self.came.drain(..n).collect()
-    }
-
-    fn rest(&mut self) -> Vec<u8> {
-        while self.take() {}
-        std::mem::take(&mut self.came)
-    }
 }
 
 fn played(mut socket: impl Socket, frames: &[u8]) -> Vec<u8> {
@@ -309,10 +194,10 @@ fn endpoint_that_does_not_change_the_protocol_is_no_tunnel() {
     let site = site(&format!("endpoints: [\"{}\"]", origin.addr), "");
     let addr = site.addr("web");
     // To a CONNECT a 200 would mean that the tunnel stands.
-    assert_eq!(Stream::ask(addr, "websocket").0, 502);
+    assert_eq!(Stream::ask(addr, "websocket", &Wish::CHAT).0, 502);
     site.wait_access(|line| line["reason"] == "upgrade_failed");
-    assert!(Plain::ask(addr).0.starts_with("HTTP/1.1 200 "));
-    assert_eq!(Stream::ask(addr, "connect-udp").0, 501);
+    assert!(Plain::ask(addr, &Wish::CHAT).0.starts_with("HTTP/1.1 200 "));
+    assert_eq!(Stream::ask(addr, "connect-udp", &Wish::CHAT).0, 501);
     site.wait_access(|line| line["reason"] == "unknown_protocol");
 }
 
@@ -331,7 +216,7 @@ fn endpoint_of_http_2_that_takes_no_extended_connect_is_told() {
     assert_eq!(socket.exactly(7), b"\x81\x05hello");
     let (none, _nghttpd) = nghttpd();
     let site = site(&format!("endpoints: [\"{none}\"], protocol: h2c"), "");
-    let (head, _) = Plain::ask(site.addr("web"));
+    let (head, _) = Plain::ask(site.addr("web"), &Wish::CHAT);
     assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
     let line = site.wait_access(|line| line["reason"] == "upgrade_failed");
     assert!(line.to_string().contains("RFC 8441"), "{line}");

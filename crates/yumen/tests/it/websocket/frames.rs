@@ -1,11 +1,24 @@
-//! Frames of RFC 6455 as a client sends them, right and wrong, in the order of the groups of the Autobahn test suite: framing,
-//! pings, reserved bits and opcodes, fragments, UTF-8, close.
+//! Frames of RFC 6455 as a client sends them, right and wrong, in the order of groups 1 to 5 and 7 of the case list of the
+//! Autobahn test suite: framing, pings, reserved bits and opcodes, fragments, close. Group 6 stands in `utf8`.
 
 /// A frame; the first byte has FIN, the reserved bits and the opcode.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let key = [0x37, 0xfa, 0x21, 0x3d];
+    let mut bytes = head(first, payload.len());
+    bytes.extend(key);
+    bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+    bytes
+}
+
+/// A frame whose key is zero, which leaves the payload as it is: large ones are made at once.
+pub(super) fn bare_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    [&head(first, payload.len())[..], &[0; 4], payload].concat()
+}
+
+/// What stands before the key.
+fn head(first: u8, length: usize) -> Vec<u8> {
     let mut bytes = vec![first];
-    match payload.len() {
+    match length {
         n @ 0..=125 => bytes.push(0x80 | n as u8),
         n @ 126..=0xffff => {
             bytes.push(0x80 | 126);
@@ -16,8 +29,6 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
             bytes.extend((n as u64).to_be_bytes());
         }
     }
-    bytes.extend(key);
-    bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
     bytes
 }
 
