@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Access, AccessLog, Admin, Config, Dns, Forwarded, Limits, Listener, ListenerHttp2, ListenerTimeouts, Log, Matcher,
-    Middleware, Pool, Protocol, Retry, Rotate, Route, RouteGrpc, RouteTimeouts, Runtime, Udp, Upstream, UpstreamHttp2,
-    UpstreamTimeouts, UpstreamTls,
+    Access, AccessLog, Account, Admin, Config, Dns, Forwarded, Limits, Listener, ListenerHttp2, ListenerTimeouts, Log,
+    Matcher, Middleware, Pool, Protocol, Retry, Rotate, Route, RouteGrpc, RouteTimeouts, Runtime, Udp, Upstream,
+    UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
 };
 
 /// What happens to a part.
@@ -126,6 +126,7 @@ fields!(Pool: idle, idle_timeout, max_requests);
 fields!(UpstreamTimeouts: connect, head, idle, request, tunnel_idle);
 fields!(UpstreamTls: sni, ca, client, verify);
 fields!(Dns: servers, min, max);
+fields!(Account: name, region, keys, roles as "assume_role", signature, private, endpoints);
 fields!(Runtime: workers, drain_timeout);
 fields!(Admin: listen, token_file);
 fields!(Log: level, access.*);
@@ -238,6 +239,16 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
     named!("middleware", middlewares);
     named!("upstream", upstreams);
     diff.sockets(old, new);
+    macro_rules! cloud {
+        ($noun:literal, $field:ident) => {
+            diff.compare(
+                $noun,
+                old.cloud.$field.iter().map(|(n, v)| (n.as_str(), Arc::as_ref(v))).collect(),
+                new.cloud.$field.iter().map(|(n, v)| (n.as_str(), Arc::as_ref(v))).collect(),
+            )
+        };
+    }
+    cloud!("account", accounts);
     diff.section("runtime", Some(&old.runtime), Some(&new.runtime));
     diff.section("admin", old.admin.as_ref(), new.admin.as_ref());
     diff.section("log", Some(&old.log), Some(&new.log));

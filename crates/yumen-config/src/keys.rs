@@ -1,11 +1,13 @@
 //! One table per section: every key with its kind, default and meaning. The section reader knows its
 //! keys from here, and so do the reference page and the JSON Schema; they cannot disagree.
 
+mod cloud;
 mod middleware;
 mod process;
 mod proxy;
 mod udp;
 
+pub(crate) use cloud::*;
 pub(crate) use middleware::*;
 pub(crate) use process::{ACCESS_LOG, ADMIN, LOG, ROOT, ROTATE, RUNTIME};
 pub(crate) use proxy::*;

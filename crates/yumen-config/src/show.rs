@@ -3,6 +3,8 @@
 //! Every section is taken apart field by field without `..`: a new field that is not shown does not compile. That the
 //! keys are those of a file is shown by reading the result again (`tests/config.rs`).
 
+mod cloud;
+
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,10 +13,11 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{
     AbsoluteForm, Accept, Access, AccessLog, Admin, AdminListen, Certificate, CertificateMatch, ClientAuth,
-    ClientPolicy, Config, Cors, Dns, Endpoint, FieldEdits, FieldMatch, FieldTest, Forwarded, ForwardedEmit, Health,
-    HealthCheck, Limits, Listener, ListenerHttp2, ListenerHttp3, ListenerTimeouts, Log, LogFormat, LogOutput, Matcher,
-    Middleware, MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, QuicRetry, Retry, Rewrite, Rotate, Route,
-    RouteTimeouts, Runtime, Secret, Text, Tls, TlsVersion, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
+    ClientPolicy, Cloud, Config, Cors, Dns, Endpoint, FieldEdits, FieldMatch, FieldTest, Forwarded, ForwardedEmit,
+    Health, HealthCheck, Limits, Listener, ListenerHttp2, ListenerHttp3, ListenerTimeouts, Log, LogFormat, LogOutput,
+    Matcher, Middleware, MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, QuicRetry, Retry, Rewrite, Rotate,
+    Route, RouteTimeouts, Runtime, Secret, Text, Tls, TlsVersion, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts,
+    UpstreamTls,
 };
 
 /// What stands in the place of a secret.
@@ -23,7 +26,8 @@ const MASK: &str = "***";
 /// The whole configuration as a file would say it. Passwords are masked, and so is every text in which the environment
 /// had a part or whose name sounds like a secret's.
 pub fn show(config: &Config) -> Value {
-    let Config { listeners, routes, middlewares, upstreams, runtime, admin, log, state_dir } = config;
+    let Config { listeners, routes, middlewares, upstreams, runtime, admin, log, state_dir, cloud: all_cloud } = config;
+    let Cloud { accounts } = all_cloud;
     let inline = |m: &Middleware| !middlewares.contains_key(&m.name);
     let named = |name: &dyn Display, value: Value| (name.to_string(), value);
     let all = |entries: &mut dyn Iterator<Item = (String, Value)>| Value::Object(entries.collect());
@@ -36,6 +40,7 @@ pub fn show(config: &Config) -> Value {
         ("admin", admin.as_ref().map_or_else(off, admin_section)),
         ("log", log_section(log)),
         ("state_dir", option(state_dir.as_ref(), |d| path(d))),
+        ("alibaba", all(&mut accounts.values().map(|a| named(&a.name, cloud::account(a))))),
     ])
 }
 

@@ -61,6 +61,8 @@ fn lines(config: &Config) -> Vec<String> {
     out.extend(config.routes.iter().map(|r| format!("{r:?}")));
     out.extend(config.middlewares.values().map(|m| format!("{m:?}")));
     out.extend(config.upstreams.values().map(|u| format!("{u:?}")));
+    // One line for each section; kinds of which there is none are not told.
+    out.push(format!("{:?}", config.cloud));
     out
 }
 

@@ -56,6 +56,10 @@ families! {
         "When a configuration was last put in force, in seconds since 1970.";
     ACCESS_LOG_DROPPED = "yumen_access_log_dropped_total" Counter []
         "Access log lines lost because the disk or the reader of standard output was too slow or failed.";
+    DUTY_FAILING = "yumen_duty_failing" Gauge ["kind" "name"]
+        "1 while something that the gateway does beside traffic fails, such as the renewal of a certificate.";
+    DUTY_LAST_SUCCESS = "yumen_duty_last_success_timestamp_seconds" Gauge ["kind" "name"]
+        "When it was last done, in seconds since 1970; not there before the first time.";
     WORKER_PANICS = "yumen_worker_panics_total" Counter []
         "Tasks of workers that ended by a panic; each is a defect worth a report.";
     WORKER_CONNECTIONS = "yumen_worker_connections" Gauge ["worker"]

@@ -10,6 +10,8 @@ pub mod log;
 
 pub mod registry;
 
+mod duty;
+
 pub mod access_log;
 mod civil;
 
@@ -23,6 +25,7 @@ pub mod reason;
 pub mod trace;
 
 pub use access_log::{AccessLog, StreamRecord, WorkerLog};
+pub use duty::{Duty, DutyReport, Fare};
 pub use measures::{EndpointMetrics, GatewayMetrics, ListenerMetrics, ProcessFacts, RouteMetrics, UpstreamMetrics};
 pub use metric::ELSEWHERE;
 pub use reason::reasons;

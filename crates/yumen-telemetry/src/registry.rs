@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::AccessLog;
 use crate::catalogue::{self as c, Family};
+use crate::duty::{Duties, Duty, DutyReport};
 use crate::measures::{
     ByClass, ByCode, BySide, ByVersion, EndpointMetrics, GatewayMetrics, ListenerMetrics, ProcessFacts, RouteMetrics,
     SharedCount, UpstreamMetrics,
@@ -32,6 +33,7 @@ pub struct Registry {
     process: Mutex<Option<ProcessSource>>,
     access_log: Mutex<SharedCount>,
     worker_connections: Mutex<Vec<usize>>,
+    duties: Duties,
 }
 
 impl Registry {
@@ -47,6 +49,7 @@ impl Registry {
             process: Mutex::default(),
             access_log: Mutex::new(Arc::new(AtomicU64::new(0))),
             worker_connections: Mutex::default(),
+            duties: Duties::default(),
         }
     }
 
@@ -74,6 +77,16 @@ impl Registry {
     pub fn endpoint(&self, upstream: &str, address: &str) -> Arc<EndpointMetrics> {
         let name = (upstream.to_owned(), address.to_owned());
         lock(&self.endpoints).take(name, || EndpointMetrics::new(self.shards))
+    }
+
+    /// Begins to tell about something that the gateway does beside traffic; `name` is unique in its kind.
+    pub fn duty(&self, kind: &'static str, name: &str) -> Duty {
+        self.duties.open(kind, name)
+    }
+
+    /// What is done beside traffic, and how it fares.
+    pub fn duties(&self) -> Vec<DutyReport> {
+        self.duties.list()
     }
 
     /// Sets who is asked for the facts of process and host at every scrape.
@@ -118,6 +131,7 @@ impl Registry {
         page.sample(&c::CONFIG_LAST_SUCCESS, &[], self.gateway.last_reload_success.value());
         page.family(&c::ACCESS_LOG_DROPPED);
         page.sample(&c::ACCESS_LOG_DROPPED, &[], lock(&self.access_log).load(Ordering::Relaxed));
+        self.duties.render(page);
         page.family(&c::WORKER_PANICS);
         page.sample(&c::WORKER_PANICS, &[], self.gateway.worker_panics.value());
         page.family(&c::WORKER_CONNECTIONS);

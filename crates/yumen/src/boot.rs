@@ -20,6 +20,7 @@ use yumen_telemetry::access_log::{Format, Output, Rotation};
 use yumen_telemetry::log::{self, ProcessLog};
 use yumen_telemetry::{AccessLog, Registry};
 
+use crate::cloud::Cloud;
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
 use crate::program::{Confirmation, Program};
@@ -217,6 +218,7 @@ fn assemble(
     let gateway = Gateway {
         source,
         proxy,
+        cloud: Cloud::new(Arc::clone(&registry)),
         ports: Ports { registry, resolver: Arc::new(Resolver::start()) },
         process: Process::new(log).with_handed(legacy.parcels),
         supervisor,

@@ -15,6 +15,7 @@ use yumen_net::rt;
 use yumen_proxy::{Applied, Origin, Ports, Proxy, Snapshot};
 use yumen_telemetry::ELSEWHERE;
 
+use crate::cloud::Cloud;
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
 use crate::program::Program;
@@ -44,6 +45,7 @@ pub(crate) struct Gateway {
     pub(crate) proxy: Proxy,
     pub(crate) ports: Ports,
     pub(crate) process: Process,
+    pub(crate) cloud: Cloud,
     pub(crate) supervisor: Arc<dyn Supervisor>,
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     /// What is in force, for who watches its files.
@@ -154,6 +156,7 @@ impl Gateway {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         self.wish.send_replace(Some(wish.clone()));
         self.process.commit(prepared, self.proxy.log(), Arc::clone(self) as _);
+        self.cloud.commit(&wish.config);
         tell_warnings(&wish.warnings);
         let gateway = self.ports.registry.gateway();
         gateway.config_generation.set(applied.generation);

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use yumen_config::config::{Config, Listener};
 use yumen_proxy::{Carrier, Draining, Endpoint, OpenAddress, Proxy, Upstream};
+use yumen_telemetry::DutyReport;
 
 /// Seconds since 1970, UTC.
 pub(crate) fn seconds(time: SystemTime) -> u64 {
@@ -44,7 +45,25 @@ pub(crate) fn status(proxy: &Proxy) -> Value {
         "listeners": proxy.open_addresses().iter().map(listener).collect::<Vec<_>>(),
         "upstreams": snapshot.upstreams().map(|u| upstream(u)).collect::<Vec<_>>(),
         "draining": proxy.draining().iter().map(draining).collect::<Vec<_>>(),
+        "duties": proxy.registry().duties().iter().map(duty).collect::<Vec<_>>(),
         "access_log": {"dropped": proxy.log().dropped()},
+    })
+}
+
+fn duty(duty: &DutyReport) -> Value {
+    let fact = |(name, json): (&&str, &String)| {
+        let value = serde_json::from_str(json).unwrap_or_else(|_| json!(json));
+        ((*name).to_owned(), value)
+    };
+    json!({
+        "kind": duty.kind,
+        "name": duty.name,
+        "state": duty.fare.as_str(),
+        "since": seconds(duty.since),
+        "last_success": duty.last_success.map(seconds),
+        "next": duty.next.map(seconds),
+        "text": duty.text,
+        "facts": duty.facts.iter().map(fact).collect::<serde_json::Map<_, _>>(),
     })
 }
 

@@ -2,6 +2,7 @@
 //! filled in. Nothing in here can be wrong; what could be was refused on the way.
 
 mod client;
+mod cloud;
 mod listener;
 mod middleware;
 mod names;
@@ -16,12 +17,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use client::{CertificateMatch, ClientAuth, ClientPolicy};
+pub use cloud::{Account, AssumedRole, Cloud, CloudKeys, Signature};
 pub use listener::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerHttp2, ListenerHttp3,
     ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, QuicRetry, Tls, TlsVersion, Udp,
 };
 pub use middleware::{Accept, Cors, FieldEdits, Middleware, MiddlewareKind, Rewrite};
-pub use names::{ListenerName, MiddlewareName, RouteName, UpstreamName};
+pub use names::{AccountName, ListenerName, MiddlewareName, RouteName, UpstreamName};
 pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
 pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteGrpc, RouteTimeouts};
 pub(crate) use secret::is_htpasswd_hash;
@@ -51,4 +53,6 @@ pub struct Config {
     pub log: Log,
     /// Where the last good configuration is kept; `None`: nowhere.
     pub state_dir: Option<PathBuf>,
+    /// What is done in the cloud beside traffic.
+    pub cloud: Cloud,
 }

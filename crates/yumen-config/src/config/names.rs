@@ -64,3 +64,7 @@ name!(
     /// The name of an upstream.
     UpstreamName
 );
+name!(
+    /// The name of an account of Alibaba Cloud.
+    AccountName
+);

@@ -1,5 +1,6 @@
 //! The top level and what concerns the process.
 
+use super::cloud::ACCOUNT;
 use super::middleware::MIDDLEWARE;
 use super::proxy::{LISTENER, ROUTE, UPSTREAM};
 use super::{Kind, Table, key};
@@ -32,6 +33,7 @@ pub(crate) static ROOT: Table = Table {
         key("admin", Kind::OrOff(&Kind::Section(&ADMIN)), "on", "The admin endpoint: metrics, status, reload."),
         key("log", Kind::Section(&LOG), "", "The process log and the access log."),
         key("state_dir", Kind::Path, "", "Where the last good configuration is kept."),
+        key("alibaba", Kind::Map(&Kind::Section(&ACCOUNT)), "", "Accounts of Alibaba Cloud, by name."),
     ],
 };
 

@@ -12,7 +12,7 @@ use crate::yaml::{Node, Place, Source, Value};
 const OPEN: [&str; 2] = ["file", "realm"];
 
 /// The sections whose keys are names that people choose.
-const NAMES: [&str; 4] = ["listeners", "routes", "middlewares", "upstreams"];
+const NAMES: [&str; 5] = ["listeners", "routes", "middlewares", "upstreams", "alibaba"];
 
 /// What the keys of a map are.
 #[derive(Clone, Copy)]
@@ -138,8 +138,11 @@ fn is_login(key: &str) -> bool {
     key.contains("basic") || (key.contains("auth") && !key.contains("author"))
 }
 
+/// Keys that hold a secret, though their words do not say so.
+const OTHERS: [&str; 3] = ["access_key_id", "security_token", "external_id"];
+
 fn is_password(key: &str) -> bool {
-    ["password", "passwd", "secret"].iter().any(|word| key.contains(word))
+    ["password", "passwd", "secret"].iter().any(|word| key.contains(word)) || OTHERS.contains(&key)
 }
 
 fn indentation(line: &str) -> usize {

@@ -3,6 +3,7 @@
 
 mod check;
 mod client;
+mod cloud;
 mod cover;
 mod ctx;
 mod listener;
@@ -99,6 +100,7 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         routes: routes.into_iter().map(|(route, _)| Arc::new(route)).collect(),
         middlewares,
         upstreams,
+        cloud: cloud::cloud(ctx, &files),
         ..process
     }
 }

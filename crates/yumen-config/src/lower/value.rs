@@ -425,3 +425,13 @@ pub(super) fn origin_form(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
 pub(super) fn server_name(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
     wanted(ctx, node, "a host name", |text| parse_host(text).map(String::from))
 }
+
+/// A server as an URL without a path: `https://host:port`. Without a scheme it is https.
+pub(super) fn origin(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
+    wanted(ctx, node, "a server such as `https://ecs.example.com`, without a path", |text| {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+        (!rest.is_empty() && !rest.contains("://") && rest.chars().all(fine)).then(|| text.to_owned())
+    })
+}

@@ -60,6 +60,7 @@ pub(super) fn readable(status: &Value) -> String {
         _ = writeln!(out, "{name:<20} {addr:<24} {protocol:<16} {connections:>11}");
     }
     upstreams(&mut out, status);
+    duties(&mut out, status);
     draining(&mut out, status);
     let refused = &status["last_refused"];
     if !refused.is_null() {
@@ -94,6 +95,18 @@ fn upstreams(out: &mut String, status: &Value) {
         if list(upstream, "endpoints").next().is_none() {
             _ = writeln!(out, "{:<20} no endpoint: its names have no address", word(upstream, "name"));
         }
+    }
+}
+
+fn duties(out: &mut String, status: &Value) {
+    if list(status, "duties").next().is_some() {
+        _ = writeln!(out, "\n{:<34} {:<8} {:<12} NOW", "DUTY", "STATE", "SINCE");
+    }
+    for d in list(status, "duties") {
+        let name = format!("{} {}", word(d, "kind"), word(d, "name"));
+        let state = if d["state"] == "failing" { "FAILING" } else { word(d, "state") };
+        let since = d["since"].as_u64().map_or_else(|| "-".to_owned(), ago);
+        _ = writeln!(out, "{name:<34} {state:<8} {since:<12} {}", d["text"].as_str().unwrap_or_default());
     }
 }
 

@@ -1,0 +1,50 @@
+//! Clients for the accounts of the configuration. One that stays the same keeps its client: its keys, limits and breakers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context;
+use yumen_alibaba::Client;
+use yumen_alibaba::transport::{HttpTransport, Transport};
+use yumen_config::config::{Account, AccountName, Cloud};
+
+/// The clients that were made.
+#[derive(Default)]
+pub(crate) struct Accounts {
+    made: Mutex<Made>,
+}
+
+#[derive(Default)]
+struct Made {
+    /// Made with the first client: most gateways need none.
+    transport: Option<Arc<dyn Transport>>,
+    clients: BTreeMap<AccountName, (Arc<Account>, Client)>,
+}
+
+impl Accounts {
+    #[allow(dead_code, reason = "each kind of duty asks for one")]
+    /// The client of an account. Blocks for as long as the disk takes.
+    pub(crate) fn client(&self, account: &Arc<Account>) -> anyhow::Result<Client> {
+        let mut made = self.made();
+        if let Some((_, client)) = made.clients.get(&account.name).filter(|(same, _)| same == account) {
+            return Ok(client.clone());
+        }
+        let transport = match &made.transport {
+            Some(transport) => Arc::clone(transport),
+            None => Arc::new(HttpTransport::new().context("cannot prepare TLS")?) as Arc<dyn Transport>,
+        };
+        made.transport = Some(Arc::clone(&transport));
+        let client = yumen_cloud::account::client(account, transport)?;
+        made.clients.insert(account.name.clone(), (Arc::clone(account), client.clone()));
+        Ok(client)
+    }
+
+    /// Forgets the clients of accounts that are gone or not the same.
+    pub(crate) fn keep(&self, cloud: &Cloud) {
+        self.made().clients.retain(|name, (account, _)| cloud.accounts.get(name) == Some(account));
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
