@@ -197,6 +197,8 @@ pub(super) fn builder(settings: &UpstreamHttp2) -> Builder {
         .initial_connection_window_size(settings.connection_window)
         .max_header_list_size(HEAD)
         .max_send_buffer_size(SEND_BUFFER)
+        // As with clients: many small messages may wait while a client is slow.
+        .data_frame_budget(4 * settings.connection_window as usize)
         .max_concurrent_reset_streams(64);
     builder
 }
