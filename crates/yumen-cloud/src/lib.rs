@@ -6,4 +6,5 @@
 //! when the cloud is away, what was learned before goes on serving.
 
 pub mod account;
+pub mod change;
 pub mod rhythm;

@@ -14,6 +14,7 @@ use yumen_alibaba::transport::{Endpoint, HttpTransport};
 use yumen_alibaba::{Call, Client, Clock, Parameters, Repeat, Setup};
 
 use super::Format;
+use super::sync::Sync;
 
 /// Speak with Alibaba Cloud as the gateway does.
 #[derive(Args)]
@@ -44,6 +45,8 @@ enum What {
         #[arg(value_name = "NAME=VALUE", value_parser = pair)]
         parameters: Vec<(String, String)>,
     },
+    /// Bring about once in the cloud what a configuration keeps there
+    Sync(Sync),
 }
 
 /// Where the cloud is.
@@ -72,6 +75,7 @@ impl Alibaba {
         match self.what {
             What::Whoami { cloud, format } => whoami(&cloud, format),
             What::Call { cloud, product, action, parameters } => call(&cloud, &product, action, parameters),
+            What::Sync(sync) => sync.execute(),
         }
     }
 }

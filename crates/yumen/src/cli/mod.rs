@@ -17,6 +17,7 @@ mod run;
 mod schema;
 mod service;
 mod status;
+mod sync;
 mod upgrade;
 
 use std::future::Future;

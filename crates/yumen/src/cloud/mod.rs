@@ -4,6 +4,7 @@
 //! so in the status, and is tried again.
 
 pub(crate) mod accounts;
+pub(crate) mod keepers;
 pub(crate) mod roster;
 
 use std::sync::Arc;
