@@ -68,7 +68,11 @@ impl Cover {
 
     fn search(&mut self, node: &Node, keys: Keys) {
         match &node.value {
-            Value::List(items) => items.iter().for_each(|item| self.search(item, keys)),
+            Value::List(items) => {
+                // A list has no names of people's: that of a route's middlewares has words of the configuration.
+                let below = if matches!(keys, Keys::Names) { Keys::Plain } else { keys };
+                items.iter().for_each(|item| self.search(item, below));
+            }
             Value::Map(entries) => {
                 for (name, value) in entries {
                     let key = name.text.to_ascii_lowercase();
