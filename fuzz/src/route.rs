@@ -133,7 +133,8 @@ fn surroundings() -> (&'static Control, &'static Ports) {
     static ALL: OnceLock<(Control, Ports)> = OnceLock::new();
     let (control, ports) = ALL.get_or_init(|| {
         let Ok(control) = Control::start(1) else { panic!("no thread") };
-        let ports = Ports { registry: Arc::new(Registry::new(1)), resolver: Arc::new(Resolver::start()) };
+        let (registry, resolver) = (Arc::new(Registry::new(1)), Arc::new(Resolver::start()));
+        let ports = Ports { registry, resolver, vault: Arc::default() };
         (control, ports)
     });
     (control, ports)

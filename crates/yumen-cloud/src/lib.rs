@@ -7,4 +7,5 @@
 
 pub mod account;
 pub mod change;
+pub mod secret;
 pub mod rhythm;

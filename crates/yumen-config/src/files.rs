@@ -38,7 +38,7 @@ pub fn check_files(loaded: &Loaded) -> Vec<Diagnostic> {
         if let MiddlewareKind::BasicAuth { file, users, .. } = &middleware.kind {
             let secrets = users.iter().filter_map(|user| match user {
                 Secret::File(path) => Some(path),
-                Secret::Literal(_) => None,
+                Secret::Literal(_) | Secret::Kms(_) => None,
             });
             file.iter().chain(secrets).for_each(|path| check.passwords(path));
         }

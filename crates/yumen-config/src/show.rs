@@ -16,8 +16,7 @@ use crate::config::{
     ClientPolicy, Cloud, Config, Cors, Dns, Endpoint, FieldEdits, FieldMatch, FieldTest, Forwarded, ForwardedEmit,
     Health, HealthCheck, Limits, Listener, ListenerHttp2, ListenerHttp3, ListenerTimeouts, Log, LogFormat, LogOutput,
     Matcher, Middleware, MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, QuicRetry, Retry, Rewrite, Rotate,
-    Route, RouteTimeouts, Runtime, Secret, Text, Tls, TlsVersion, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts,
-    UpstreamTls,
+    Route, RouteTimeouts, Runtime, Text, Tls, TlsVersion, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
 };
 
 /// What stands in the place of a secret.
@@ -369,17 +368,11 @@ fn middleware(Middleware { name: _, kind }: &Middleware) -> Value {
         ]),
         MiddlewareKind::BodyLimit(size) => json!(size),
         MiddlewareKind::Ip(access) => access_section(access),
-        MiddlewareKind::BasicAuth { file, users, realm } => {
-            let user = |secret: &Secret| match secret {
-                Secret::Literal(_) => json!(MASK),
-                Secret::File(path) => json!(format!("${{file:{}}}", path.display())),
-            };
-            object([
-                ("file", option(file.as_ref(), |f| path(f))),
-                ("users", users.iter().map(user).collect()),
-                ("realm", json!(realm.shown())),
-            ])
-        }
+        MiddlewareKind::BasicAuth { file, users, realm } => object([
+            ("file", option(file.as_ref(), |f| path(f))),
+            ("users", users.iter().map(cloud::secret).collect()),
+            ("realm", json!(realm.shown())),
+        ]),
         MiddlewareKind::Timeout(after) => time(*after),
         MiddlewareKind::GrpcWeb { cors } => object([("cors", option(cors.as_ref(), cors_section))]),
     };

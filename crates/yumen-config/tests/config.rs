@@ -348,7 +348,9 @@ proptest! {
 fn as_file(value: serde_json::Value) -> serde_json::Value {
     match value {
         // A reference to a secret is meant as one.
-        serde_json::Value::String(text) if !text.starts_with("${file:") => text.replace('$', "$$").into(),
+        serde_json::Value::String(text) if !text.starts_with("${file:") && !text.starts_with("${kms:") => {
+            text.replace('$', "$$").into()
+        }
         serde_json::Value::Array(all) => all.into_iter().map(as_file).collect(),
         serde_json::Value::Object(all) => {
             serde_json::Value::Object(all.into_iter().map(|(k, v)| (k, as_file(v))).collect())

@@ -25,6 +25,7 @@ mod middleware;
 mod upstream;
 mod wire;
 mod grpc;
+mod vault;
 mod clock;
 
 pub use crew::{Accepting, ResizeError};
@@ -34,3 +35,4 @@ pub use middleware::MiddlewareError;
 pub use proxy::{Applied, Draining, OpenAddress, Proxy};
 pub use snapshot::{BuildError, Carrier, Origin, Ports, Snapshot, client_auth};
 pub use upstream::{Endpoint, Upstream};
+pub use vault::{Cell, Vault};

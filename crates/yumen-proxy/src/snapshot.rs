@@ -24,6 +24,7 @@ use yumen_telemetry::{ListenerMetrics, Registry};
 use crate::middleware;
 use crate::route::{Route, Table};
 use crate::upstream::{self, Upstream};
+use crate::vault::Vault;
 
 /// Why a snapshot could not be built; the text says what to mend.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,8 @@ pub struct Ports {
     pub registry: Arc<Registry>,
     /// Names to addresses.
     pub resolver: Arc<Resolver>,
+    /// Users that are kept elsewhere.
+    pub vault: Arc<Vault>,
 }
 
 /// What is running.
@@ -259,7 +262,8 @@ fn build_routes(
             routes.push(Arc::clone(same));
             continue;
         }
-        let chain = section.middlewares.iter().map(|m| middleware::build(m)).collect::<Result<Vec<_>, _>>()?;
+        let chain =
+            section.middlewares.iter().map(|m| middleware::build(m, &ports.vault)).collect::<Result<Vec<_>, _>>()?;
         let metrics = ports.registry.route(section.name.as_str());
         routes.push(Arc::new(Route::build(section, chain, upstream, metrics)?));
     }
@@ -429,7 +433,11 @@ mod tests {
 
     #[tokio::test]
     async fn route_is_carried_over_while_its_section_its_upstream_and_what_it_reads_stay_the_same() {
-        let ports = Ports { registry: Arc::new(Registry::new(1)), resolver: Arc::new(Resolver::start()) };
+        let ports = Ports {
+            registry: Arc::new(Registry::new(1)),
+            resolver: Arc::new(Resolver::start()),
+            vault: Arc::default(),
+        };
         let text = |path: &str, balance: &str| {
             format!(
                 "listeners: {{ web: {{ bind: '127.0.0.1:0' }} }}\n\

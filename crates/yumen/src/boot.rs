@@ -215,11 +215,12 @@ fn assemble(
     let proxy = Proxy::start(workers, Arc::clone(&registry), access).context("cannot start the workers")?;
     let proxy = proxy.with_inherited(legacy.inherited);
     let (orders, inbox) = mpsc::unbounded_channel();
+    let vault = Arc::default();
     let gateway = Gateway {
         source,
         proxy,
-        cloud: Cloud::new(Arc::clone(&registry)),
-        ports: Ports { registry, resolver: Arc::new(Resolver::start()) },
+        cloud: Cloud::new(Arc::clone(&registry), Arc::clone(&vault)),
+        ports: Ports { registry, resolver: Arc::new(Resolver::start()), vault },
         process: Process::new(log).with_handed(legacy.parcels),
         supervisor,
         orders,

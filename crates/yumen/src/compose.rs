@@ -172,7 +172,7 @@ impl Wish {
                 files.extend(file.clone());
                 files.extend(users.iter().filter_map(|u| match u {
                     config::Secret::File(path) => Some(path.clone()),
-                    config::Secret::Literal(_) => None,
+                    config::Secret::Literal(_) | config::Secret::Kms(_) => None,
                 }));
             }
         }

@@ -27,7 +27,7 @@ pub use names::{AccountName, ListenerName, MiddlewareName, RouteName, UpstreamNa
 pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
 pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteGrpc, RouteTimeouts};
 pub(crate) use secret::is_htpasswd_hash;
-pub use secret::{Secret, Text};
+pub use secret::{KmsSecret, KmsUse, Secret, Text};
 pub use template::{Fact, Piece, pieces};
 pub use upstream::{
     Balance, Dns, Endpoint, Health, HealthCheck, Pool, Upstream, UpstreamHttp2, UpstreamProtocol, UpstreamTimeouts,

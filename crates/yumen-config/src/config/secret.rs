@@ -3,24 +3,53 @@
 //! Two kinds: a [`Secret`] is one by its key; a [`Text`] is of a key that takes any text, and is one when the environment
 //! had a part in it, as in `Authorization: "Bearer ${TOKEN}"`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// A secret, given in the text (through `${ENV}` as a rule) or as a file to read.
+use super::{AccountName, Config, MiddlewareKind};
+
+/// A secret, given in the text (through `${ENV}` as a rule), as a file to read, or as one that KMS keeps.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
     /// The value itself.
     Literal(Box<str>),
     /// A file whose content, without one trailing line end, is the value.
     File(PathBuf),
+    /// A secret of the key management service of Alibaba Cloud.
+    Kms(KmsSecret),
+}
+
+/// A secret that KMS keeps.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KmsSecret {
+    /// Whose it is.
+    pub account: AccountName,
+    /// Its name there, or its ARN.
+    pub name: Box<str>,
+    /// The field whose value is meant, when the secret is an object of JSON; `None`: all of it.
+    pub field: Option<Box<str>>,
+}
+
+/// As it is written, the account always named.
+impl fmt::Display for KmsSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.name)?;
+        self.field.as_ref().map_or(Ok(()), |field| write!(f, "#{field}"))
+    }
 }
 
 impl Secret {
-    /// The value of the secret.
+    /// The secret, if KMS keeps it.
+    pub fn kms(&self) -> Option<&KmsSecret> {
+        if let Self::Kms(secret) = self { Some(secret) } else { None }
+    }
+
+    /// The value of a secret that this machine has. Blocks for as long as the disk takes.
     ///
     /// # Errors
-    /// When its file cannot be read or is not UTF-8; the error names the file.
+    /// When it is one of KMS, which has to be asked; when its file cannot be read or is not UTF-8; the error names the file.
     pub fn resolve(&self) -> io::Result<String> {
         match self {
             Self::Literal(text) => Ok(text.to_string()),
@@ -30,8 +59,33 @@ impl Secret {
                 let line = text.strip_suffix('\n').unwrap_or(&text);
                 Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
             }
+            Self::Kms(secret) => {
+                Err(io::Error::new(io::ErrorKind::WouldBlock, format!("KMS has to be asked for the secret {secret}")))
+            }
         }
     }
+}
+
+impl Config {
+    /// The secrets that KMS keeps, each with what it is used for.
+    pub fn kms_secrets(&self) -> BTreeMap<KmsSecret, KmsUse> {
+        let mut all = BTreeMap::new();
+        let inline = self.routes.iter().flat_map(|route| &route.middlewares);
+        for middleware in self.middlewares.values().chain(inline) {
+            if let MiddlewareKind::BasicAuth { users, .. } = &middleware.kind {
+                let kept = users.iter().filter_map(Secret::kms);
+                all.extend(kept.map(|secret| (secret.clone(), KmsUse::Users)));
+            }
+        }
+        all
+    }
+}
+
+/// What a secret of KMS is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KmsUse {
+    /// Its lines are the users of a `basic_auth`.
+    Users,
 }
 
 impl fmt::Debug for Secret {
@@ -39,6 +93,7 @@ impl fmt::Debug for Secret {
         match self {
             Self::Literal(_) => f.write_str("Secret(***)"),
             Self::File(path) => write!(f, "Secret(file:{})", path.display()),
+            Self::Kms(secret) => write!(f, "Secret(kms:{secret})"),
         }
     }
 }

@@ -111,7 +111,12 @@ pub(crate) static BASIC_AUTH: Table = Table {
     doc: "Asks for a name and a password: `file`, `users` or both.",
     keys: &[
         key("file", Kind::Path, "", "An htpasswd file with bcrypt or argon2 hashes, as of `htpasswd -B`."),
-        key("users", Kind::List(&Kind::Secret), "", "Lines of such a file, `name:hash`; `${file:PATH}` reads one."),
+        key(
+            "users",
+            Kind::List(&Kind::Secret),
+            "",
+            "Lines of such a file, `name:hash`; `${file:PATH}` reads them, `${kms:NAME}` follows a secret of KMS.",
+        ),
         key("realm", Kind::Text, "yumen", "What the password is for."),
     ],
 };

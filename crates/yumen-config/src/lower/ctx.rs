@@ -2,14 +2,18 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cover::Cover;
+use crate::config::AccountName;
 use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::disk;
 use crate::yaml::{Excerpts, Node, Place, Source, Value};
+
+/// The account of Alibaba Cloud that is taken by what names none.
+pub(crate) const DEFAULT_ACCOUNT: &str = "default";
 
 /// A complaint before it is drawn.
 struct Complaint {
@@ -30,6 +34,8 @@ pub(crate) struct Ctx<'a> {
     made: RefCell<HashSet<(Place, Box<str>)>>,
     /// Files that the configuration names, and where it does first.
     files: RefCell<BTreeMap<PathBuf, Place>>,
+    /// The accounts of Alibaba Cloud that are declared: secrets name them, wherever they stand.
+    accounts: RefCell<BTreeSet<AccountName>>,
 }
 
 impl<'a> Ctx<'a> {
@@ -40,7 +46,37 @@ impl<'a> Ctx<'a> {
             complaints: RefCell::default(),
             made: RefCell::default(),
             files: RefCell::default(),
+            accounts: RefCell::default(),
         }
+    }
+
+    /// Says which accounts of Alibaba Cloud there are.
+    pub(crate) fn set_accounts(&self, names: impl Iterator<Item = AccountName>) {
+        self.accounts.replace(names.collect());
+    }
+
+    /// The account of a name.
+    pub(crate) fn account(&self, name: &str) -> Option<AccountName> {
+        self.accounts.borrow().get(name).cloned()
+    }
+
+    /// The account of `what` names none: the one called `default`, else the only one. Complains when that is none.
+    pub(crate) fn usual_account(&self, place: Place, what: &str) -> Option<AccountName> {
+        let accounts = self.accounts.borrow();
+        let only = || accounts.iter().next().filter(|_| accounts.len() == 1);
+        let usual = accounts.get(DEFAULT_ACCOUNT).or_else(only).cloned();
+        if usual.is_none() {
+            let (problem, help) = match accounts.is_empty() {
+                true => ("there is none", "declare one: `alibaba: {default: {region: cn-hangzhou}}`"),
+                false => (
+                    "there are several, of which none is called `default`",
+                    "put its name before it, `ACCOUNT/NAME`, or call one `default`",
+                ),
+            };
+            let message = format!("{what} needs an account of Alibaba Cloud, and {problem}");
+            self.error_help(place, "no_account", message, help);
+        }
+        usual
     }
 
     fn push(&self, complaint: Complaint) {
@@ -192,10 +228,13 @@ impl<'a> Ctx<'a> {
     }
 
     fn reference(&self, node: &Node, inside: &str) -> Option<String> {
-        if inside.starts_with("file:") {
-            let help = "only `users` of basic_auth take one, as the whole value; other keys take `${NAME}`";
-            self.error_help(node.place, "bad_reference", "`${file:…}` is for secrets only", help);
-            return None;
+        for kind in ["file", "kms"] {
+            if inside.strip_prefix(kind).is_some_and(|rest| rest.starts_with(':')) {
+                let help = "only keys that hold a secret take one, as the whole value; other keys take `${NAME}`";
+                let message = format!("`${{{kind}:…}}` is for secrets only");
+                self.error_help(node.place, "bad_reference", message, help);
+                return None;
+            }
         }
         let (name, default) = match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),

@@ -25,7 +25,7 @@ pub(crate) use ctx::Ctx;
 use names::Known;
 use section::Section;
 
-use crate::config::{Admin, Config, Log, Runtime};
+use crate::config::{AccountName, Admin, Config, Log, Runtime};
 use crate::keys;
 use crate::yaml::{Name, Node, Place};
 
@@ -39,6 +39,8 @@ pub(crate) fn includes(ctx: &Ctx<'_>, root: &Node) -> Vec<(std::path::PathBuf, P
 /// The configuration of some files; when `ctx` has errors afterwards it must not be used.
 pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
     let files: Vec<Section<'_>> = roots.iter().filter_map(|r| Section::open(ctx, r, &keys::ROOT)).collect();
+    let accounts = files.iter().flat_map(|file| file.map("alibaba"));
+    ctx.set_accounts(accounts.map(|(name, _)| AccountName::from(&*name.text)));
     let upstream_nodes = named(ctx, &files, "upstreams");
     let upstreams = Known::new("upstream", &upstream_nodes);
 

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::ctx::{Ctx, is_from_environment};
 use super::nearest;
-use crate::config::{HostPattern, Secret, Text, is_htpasswd_hash};
+use crate::config::{HostPattern, KmsSecret, Secret, Text, is_htpasswd_hash};
 use crate::yaml::{Node, Value};
 
 /// Free text: of any form, so what the environment puts into it may be a secret.
@@ -355,8 +355,30 @@ pub(super) fn regex(ctx: &Ctx<'_>, node: &Node) -> Option<Text> {
     }
 }
 
-/// A secret: text, or `${file:PATH}` as the whole value.
+/// What stands in `${kind:…}` when that is the whole value.
+fn referred<'n>(node: &'n Node, kind: &str) -> Option<&'n str> {
+    let Value::Text(text) = &node.value else { return None };
+    text.strip_prefix("${")?.strip_prefix(kind)?.strip_prefix(':')?.strip_suffix('}').filter(|t| !t.contains('}'))
+}
+
+/// A secret that must be there before KMS can be asked: those of an account. As [`secret`], without `${kms:…}`.
+pub(super) fn own_secret(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
+    if referred(node, "kms").is_some() {
+        let message = "what signs requests to KMS cannot be read from it";
+        let help = "use `keys: {ecs_role: auto}`, another way without a key, or `${file:PATH}`";
+        ctx.error_help(node.place, "bad_reference", message, help);
+        return None;
+    }
+    secret(ctx, node)
+}
+
+/// A secret: text, or as the whole value `${file:PATH}`, `${kms:NAME}`, `${kms:ACCOUNT/NAME}`, the last two perhaps with
+/// `#FIELD`. The names of secrets have slashes in them too: what stands before the first one is an account when there is
+/// one of that name, and else a part of the name.
 pub(super) fn secret(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
+    if let Some(inside) = referred(node, "kms") {
+        return kms(ctx, node, inside).map(Secret::Kms);
+    }
     if let Value::Text(text) = &node.value
         && let Some(path) = text.strip_prefix("${file:").and_then(|t| t.strip_suffix('}'))
     {
@@ -364,6 +386,30 @@ pub(super) fn secret(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
     }
     let text = ctx.text(node)?;
     Some(Secret::Literal(text.into_owned().into_boxed_str()))
+}
+
+fn kms(ctx: &Ctx<'_>, node: &Node, inside: &str) -> Option<KmsSecret> {
+    let (whole, field) = match inside.split_once('#') {
+        Some((whole, field)) => (whole, Some(field)),
+        None => (inside, None),
+    };
+    let of_account = whole.split_once('/').filter(|(account, _)| ctx.account(account).is_some());
+    let (account, name) = match of_account {
+        Some((account, name)) => (ctx.account(account), name),
+        None => (None, whole),
+    };
+    let is_arn = name.starts_with("acs:kms:");
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_/+=.@-".contains(&b) || (is_arn && b == b':');
+    if name.is_empty() || name.len() > 256 || !name.bytes().all(fits) || field.is_some_and(str::is_empty) {
+        let help = "write `${kms:NAME}` or `${kms:ACCOUNT/NAME}`; `#FIELD` behind the name takes one field of JSON";
+        ctx.error_help(node.place, "bad_reference", "this is not the name of a secret of KMS", help);
+        return None;
+    }
+    let account = match account {
+        Some(account) => account,
+        None => ctx.usual_account(node.place, "a secret of KMS")?,
+    };
+    Some(KmsSecret { account, name: name.into(), field: field.map(Into::into) })
 }
 
 /// A line of an htpasswd file; a password that is not hashed is refused, since it would never match.

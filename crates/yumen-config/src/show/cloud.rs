@@ -52,5 +52,6 @@ pub(super) fn secret(secret: &Secret) -> Value {
     match secret {
         Secret::Literal(_) => json!(MASK),
         Secret::File(path) => json!(format!("${{file:{}}}", path.display())),
+        Secret::Kms(secret) => json!(format!("${{kms:{secret}}}")),
     }
 }

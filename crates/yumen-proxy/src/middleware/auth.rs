@@ -1,6 +1,5 @@
 //! Basic authentication (RFC 7617) against htpasswd lines: bcrypt and argon2.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +13,8 @@ use yumen_core::{Answer, Error, Exchange, Middleware, Next, Reason, Request, Res
 use yumen_net::rt;
 use yumen_telemetry::reasons;
 
+use crate::vault::{self, Cell, Unknown, Users, Vault};
+
 /// How many passwords that were found right are remembered: a hash is made to be slow, and browsers send the password with
 /// every request. What is remembered is a digest under a key of this process, never the password.
 const REMEMBERED: usize = 1024;
@@ -24,49 +25,75 @@ const WAITING: usize = 256;
 const NOBODY: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
 
 pub(super) struct BasicAuth {
-    users: HashMap<String, Arc<str>>,
+    /// Where a user is looked for, the last first: what is written later stands in for what is written before.
+    layers: Vec<Layer>,
     challenge: String,
     salt: [u8; 32],
     right: Mutex<FxHashSet<[u8; 32]>>,
     waiting: AtomicUsize,
 }
 
+/// Users of one origin.
+enum Layer {
+    /// Of the configuration and its files.
+    Fixed(Users),
+    /// Of a secret that is kept elsewhere.
+    Kept(Arc<Cell>),
+}
+
 impl BasicAuth {
-    pub(super) fn build(file: Option<&Path>, users: &[Secret], realm: &str) -> Result<Self, String> {
-        let mut lines = Vec::new();
+    pub(super) fn build(file: Option<&Path>, users: &[Secret], realm: &str, vault: &Vault) -> Result<Self, String> {
+        let read = |text: &str| vault::parse(text).map_err(|wrong| wrong.told());
+        let mut layers = Vec::new();
         if let Some(file) = file {
             let text = std::fs::read_to_string(file).map_err(|e| format!("password file {}: {e}", file.display()))?;
-            lines.extend(text.lines().map(str::to_owned));
+            layers.push(Layer::Fixed(read(&text)?));
         }
         for user in users {
-            lines.extend(user.resolve().map_err(|e| e.to_string())?.lines().map(str::to_owned));
-        }
-        let mut table = HashMap::new();
-        for (number, line) in lines.iter().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let Some((name, hash)) = line.split_once(':') else {
-                return Err(format!("password line {} has no colon; write NAME:HASH", number + 1));
+            let layer = match user {
+                Secret::Kms(secret) => Layer::Kept(vault.cell(secret)),
+                Secret::Literal(_) | Secret::File(_) => {
+                    Layer::Fixed(read(&user.resolve().map_err(|e| e.to_string())?)?)
+                }
             };
-            if !hash.starts_with("$2") && !hash.starts_with("$argon2") {
-                return Err(format!("the password of {name} is not hashed by bcrypt or argon2; use htpasswd -B"));
+            match (layers.last_mut(), layer) {
+                (Some(Layer::Fixed(before)), Layer::Fixed(more)) => before.extend(more),
+                (_, layer) => layers.push(layer),
             }
-            table.insert(name.to_owned(), Arc::from(hash));
         }
         let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", realm.replace(['"', '\\'], ""));
-        Ok(Self {
-            users: table,
-            challenge,
-            salt: rand::random(),
-            right: Mutex::default(),
-            waiting: AtomicUsize::new(0),
+        Ok(Self { layers, challenge, salt: rand::random(), right: Mutex::default(), waiting: AtomicUsize::new(0) })
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &Arc<Cell>> {
+        self.layers.iter().filter_map(|layer| match layer {
+            Layer::Fixed(_) => None,
+            Layer::Kept(cell) => Some(cell),
         })
     }
 
+    /// The hash of a user's password. While a secret was never read, nobody of it gets in, and nobody either whom it may
+    /// stand in for.
+    fn hash(&self, name: &str) -> Result<Option<Arc<str>>, Unknown> {
+        for layer in self.layers.iter().rev() {
+            let found = match layer {
+                Layer::Fixed(users) => users.get(name).cloned(),
+                Layer::Kept(cell) => cell.hash(name)?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Credentials under the versions of the secrets: what one found right has to be found right by the next one too.
     fn digest(&self, credentials: &str) -> [u8; 32] {
-        Sha256::new().chain_update(self.salt).chain_update(credentials).finalize().into()
+        let mut digest = Sha256::new().chain_update(self.salt);
+        for cell in self.cells() {
+            digest.update(cell.number().to_be_bytes());
+        }
+        digest.chain_update(credentials).finalize().into()
     }
 
     fn remembers(&self, digest: &[u8; 32]) -> bool {
@@ -86,7 +113,8 @@ impl BasicAuth {
     async fn check(&self, credentials: &str) -> Result<bool, Error> {
         let Some((name, password)) = credentials.split_once(':') else { return Ok(false) };
         let _place = Place::take(&self.waiting)?;
-        let known = self.users.get(name).cloned();
+        let known =
+            self.hash(name).map_err(|Unknown| Error::new(Side::Us, Stage::Middleware, reasons::AUTH_UNAVAILABLE))?;
         let (is_known, password) = (known.is_some(), password.to_owned());
         let hash = known.unwrap_or_else(|| Arc::from(NOBODY));
         // A check that panicked has not found the password right.
@@ -155,6 +183,8 @@ impl Middleware for BasicAuth {
             };
             if !self.remembers(&digest) {
                 if !self.check(&given).await? {
+                    // It may be right by a version that is newer than the one we have.
+                    self.cells().for_each(|cell| cell.doubt());
                     return Ok(self.challenge(exchange, reasons::AUTH_FAILED));
                 }
                 self.remember(digest);

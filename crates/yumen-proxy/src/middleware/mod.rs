@@ -16,6 +16,8 @@ use yumen_config::config::{self, MiddlewareKind};
 use yumen_core::{Answer, Error, Exchange, Middleware, Request, Side, Stage, Terminal};
 use yumen_telemetry::reasons;
 
+use crate::vault::Vault;
+
 /// Why a middleware could not be built; the text is for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("middleware {name}: {problem}")]
@@ -29,8 +31,8 @@ pub(crate) fn reads_files(config: &config::Middleware) -> bool {
     matches!(config.kind, MiddlewareKind::BasicAuth { .. })
 }
 
-/// Builds a middleware from its section.
-pub(crate) fn build(config: &config::Middleware) -> Result<Arc<dyn Middleware>, MiddlewareError> {
+/// Builds a middleware from its section; users of secrets that are kept elsewhere come from `vault`.
+pub(crate) fn build(config: &config::Middleware, vault: &Vault) -> Result<Arc<dyn Middleware>, MiddlewareError> {
     let failed = |problem: String| MiddlewareError { name: config.name.to_string(), problem };
     Ok(match &config.kind {
         MiddlewareKind::RequestId { header, accept } => {
@@ -49,7 +51,7 @@ pub(crate) fn build(config: &config::Middleware) -> Result<Arc<dyn Middleware>, 
         MiddlewareKind::BodyLimit(limit) => Arc::new(limit::BodyLimit(*limit)),
         MiddlewareKind::Ip(access) => Arc::new(limit::Ip(access.clone())),
         MiddlewareKind::BasicAuth { file, users, realm } => {
-            Arc::new(auth::BasicAuth::build(file.as_deref(), users, realm).map_err(failed)?)
+            Arc::new(auth::BasicAuth::build(file.as_deref(), users, realm, vault).map_err(failed)?)
         }
         MiddlewareKind::Timeout(after) => Arc::new(limit::Timeout(*after)),
         MiddlewareKind::GrpcWeb { cors } => Arc::new(grpc_web::GrpcWeb { cors: cors.clone() }),

@@ -34,7 +34,8 @@ impl Stage {
         let log = AccessLog::start(Output::Off, Format::Json, rotation).unwrap();
         let proxy = Proxy::start_accepting(accepting, workers, Arc::clone(&registry), log).unwrap();
         let resolver = control.block_on(async { Resolver::start() });
-        let stage = Self { proxy, control, ports: Ports { registry, resolver: Arc::new(resolver) } };
+        let stage =
+            Self { proxy, control, ports: Ports { registry, resolver: Arc::new(resolver), vault: Arc::default() } };
         stage.apply(config);
         stage
     }

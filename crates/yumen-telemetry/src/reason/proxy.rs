@@ -144,6 +144,10 @@ super::declare! {
         "too many passwords wait to be checked",
         "somebody guessing passwords in bulk, or hashes that cost too much for this machine",
         "limit who may ask with an ip middleware, or lower the cost of the hashes";
+    AUTH_UNAVAILABLE = "auth_unavailable" Us Middleware 503
+        "the secret with the users' passwords could not be read yet, so nobody of it can be let in",
+        "KMS has not answered since the gateway began, the account may not read the secret, or it holds no password lines",
+        "see the duty of the secret in yumen status for what is wrong";
     BODY_TOO_LARGE = "body_too_large" Client Middleware 413
         "the request's content is larger than the route allows",
         "an upload beyond the body limit",

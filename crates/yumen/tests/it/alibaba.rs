@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use crate::ends::Client;
 use crate::gateway::{PROGRAM, slashed, text};
 
-struct Cloud {
+pub(crate) struct Cloud {
     child: Child,
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
 }
 
 impl Cloud {
     /// A cloud with the key `ak` and the zone `example.com`.
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../yumen-alibaba/tests/cloud");
         let mut python = Command::new("python3");
         python.args(["-B", &slashed(&folder)]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -30,7 +30,7 @@ impl Cloud {
         cloud
     }
 
-    fn set(&self, value: &Value) {
+    pub(crate) fn set(&self, value: &Value) {
         let body = value.to_string();
         let mut client = Client::connect(self.addr);
         client.ask("POST", "/_cloud/set", &format!("Content-Length: {}\r\n", body.len()));

@@ -36,6 +36,7 @@ mod mixed;
 mod process;
 mod proxy_protocol;
 mod run;
+mod secret;
 #[cfg(windows)]
 mod resources;
 #[cfg(any(target_os = "linux", windows))]

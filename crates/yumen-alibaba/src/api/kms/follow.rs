@@ -62,6 +62,27 @@ impl FollowedSecret {
         }
     }
 
+    /// The version in force, asked for now, unless that was done moments ago.
+    ///
+    /// # Errors
+    /// Each of [`Error`]; what was read before is still what [`value`](Self::value) gives.
+    pub async fn renewed(&self) -> Result<Arc<SecretValue>, Error> {
+        let _flight = self.0.flight.lock().await;
+        let was_asked = self.0.state().asked.is_some_and(|at| at.elapsed() < SOONEST);
+        match self.known().filter(|_| was_asked && self.failing().is_none()) {
+            Some((value, _)) => Ok(value),
+            None => self.0.read().await,
+        }
+    }
+
+    /// The version that was in force before `unusable`; `None` when there is none.
+    ///
+    /// # Errors
+    /// Each of [`Error`].
+    pub async fn before(&self, unusable: &SecretValue) -> Result<Option<Arc<SecretValue>>, Error> {
+        self.0.previous(unusable).await
+    }
+
     /// What to try after a server refused `refused`: the version in force when that is another one, else the one before it,
     /// which the server may still have. `None` when there is nothing else to try. Try what comes back once, not in a circle.
     ///

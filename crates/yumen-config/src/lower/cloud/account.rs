@@ -8,13 +8,9 @@ use super::super::names::Known;
 use super::super::{named, value};
 use crate::config::{Account, AccountName, AssumedRole, CloudKeys, Signature};
 use crate::keys;
-use crate::lower::ctx::Ctx;
+use crate::lower::ctx::{Ctx, DEFAULT_ACCOUNT};
 use crate::lower::section::Section;
 use crate::yaml::{Node, Place};
-
-/// The account that a section takes when it names none.
-#[allow(dead_code, reason = "as below")]
-const DEFAULT: &str = "default";
 
 /// The products that may be asked elsewhere, by their short names.
 const PRODUCTS: [&str; 16] = [
@@ -64,7 +60,7 @@ impl<'n> Accounts<'n> {
     /// The account of what names none, at a place that can be told.
     pub(in crate::lower) fn usual(&self, ctx: &Ctx<'_>, place: Place) -> Option<Arc<Account>> {
         let only = || self.all.values().next().filter(|_| self.all.len() == 1);
-        if let Some(account) = self.all.get(DEFAULT).or_else(only) {
+        if let Some(account) = self.all.get(DEFAULT_ACCOUNT).or_else(only) {
             return Some(Arc::clone(account));
         }
         if self.is_broken {
@@ -144,9 +140,11 @@ fn cloud_keys(section: &Section<'_>) -> Option<CloudKeys> {
             Some(CloudKeys::Oidc { provider: provider?, role: role?, token_file: token_file? })
         }
         _ => {
-            let (id, secret) =
-                (section.need("access_key_id", value::secret), section.need("access_key_secret", value::secret));
-            Some(CloudKeys::Key { id: id?, secret: secret?, token: section.read("security_token", value::secret) })
+            let (id, secret) = (
+                section.need("access_key_id", value::own_secret),
+                section.need("access_key_secret", value::own_secret),
+            );
+            Some(CloudKeys::Key { id: id?, secret: secret?, token: section.read("security_token", value::own_secret) })
         }
     }
 }
@@ -190,7 +188,7 @@ fn assumed_role(section: &Section<'_>) -> Option<AssumedRole> {
         arn: section.need("arn", arn)?,
         session: section.read("session", session).unwrap_or_else(|| "yumen".to_owned()),
         duration: section.read("duration", duration).unwrap_or(Duration::from_secs(3600)),
-        external_id: section.read("external_id", value::secret),
+        external_id: section.read("external_id", value::own_secret),
     })
 }
 
