@@ -1,6 +1,7 @@
 //! `yumen alibaba`: who one is for Alibaba Cloud, and any call of its API, with the keys and limits the gateway has.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,9 +13,11 @@ use yumen_alibaba::credential::{self, Credentials, Surroundings};
 use yumen_alibaba::product::Product;
 use yumen_alibaba::transport::{Endpoint, HttpTransport};
 use yumen_alibaba::{Call, Client, Clock, Parameters, Repeat, Setup};
+use yumen_config::config::{Account, AccountName};
 
 use super::Format;
 use super::sync::Sync;
+use crate::compose;
 
 /// Speak with Alibaba Cloud as the gateway does.
 #[derive(Args)]
@@ -61,6 +64,12 @@ pub(super) struct Cloud {
     /// Use the private network of the region
     #[arg(long)]
     vpc: bool,
+    /// A configuration file whose account is used instead of the keys that are found
+    #[arg(short, long, value_name = "FILE", value_parser = super::local_path(), conflicts_with_all = ["region", "vpc"])]
+    config: Option<PathBuf>,
+    /// The account of the configuration [default: the one called default, or the only one]
+    #[arg(long, value_name = "NAME", requires = "config")]
+    account: Option<String>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -138,9 +147,36 @@ fn product_of(name: &str) -> anyhow::Result<&'static Product> {
 }
 
 impl Cloud {
+    /// The account of a configuration file, with the endpoints that were given.
+    fn account_of(&self, file: &Path) -> anyhow::Result<Account> {
+        let wish = compose::load_file(file).map_err(|found| anyhow!("{}", yumen_config::render(&found).trim_end()))?;
+        let accounts = &wish.config.cloud.accounts;
+        let names: Vec<&str> = accounts.keys().map(AccountName::as_str).collect();
+        let only = || accounts.values().next().filter(|_| accounts.len() == 1);
+        let found = match &self.account {
+            Some(name) => accounts.get(name.as_str()),
+            None => accounts.get("default").or_else(only),
+        };
+        let Some(account) = found else {
+            let wanted =
+                self.account.as_deref().map_or_else(|| "to choose".to_owned(), |name| format!("called {name}"));
+            bail!("{} has no account {wanted}; there are: {}", file.display(), names.join(", "));
+        };
+        let mut account = Account::clone(account);
+        for (product, url) in &self.endpoint {
+            product_of(product)?;
+            account.endpoints.insert(product.clone(), url.clone());
+        }
+        Ok(account)
+    }
+
     /// A client with the keys that are found.
     pub(super) fn client(&self) -> anyhow::Result<Client> {
         let transport = Arc::new(HttpTransport::new().context("cannot prepare TLS")?);
+        if let Some(file) = &self.config {
+            let account = self.account_of(file)?;
+            return Ok(yumen_cloud::account::client(&account, transport)?);
+        }
         let clock = Clock::default();
         let mut endpoints = HashMap::new();
         for (product, url) in &self.endpoint {

@@ -80,6 +80,32 @@ fn who_one_is_and_where_the_key_was_found_is_told() {
 }
 
 #[test]
+fn an_account_of_a_configuration_is_used_by_its_name() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("yumen.yaml");
+    let account = |region: &str, secret: &str| {
+        let keys = format!("keys: {{access_key_id: ak, access_key_secret: {secret}}}");
+        format!("{{region: {region}, {keys}, endpoints: {{sts: \"http://{}\"}}}}", cloud.addr)
+    };
+    let (one, other) = (account("cn-shanghai", "ak-secret"), account("cn-beijing", "not-the-secret"));
+    let rest = "listeners: {web: {bind: \"127.0.0.1:0\", default_status: 404}}\n";
+    std::fs::write(&file, format!("{rest}alibaba:\n  one: {one}\n  other: {other}\n")).unwrap();
+    let whoami = |more: &[&str]| {
+        let words = [&["alibaba", "whoami", "--config", file.to_str().unwrap()], more].concat();
+        Command::new(PROGRAM).args(words).output().unwrap()
+    };
+    let said = text(&whoami(&["--account", "one"]));
+    assert!(said.contains("(found by configuration)") && said.contains("region    cn-shanghai"), "{said}");
+    let said = text(&whoami(&["--account", "other"]));
+    assert!(said.contains("SignatureDoesNotMatch") && !said.contains("not-the-secret"), "{said}");
+    let said = text(&whoami(&[]));
+    assert!(said.contains("has no account to choose; there are: one, other"), "{said}");
+    let said = text(&whoami(&["--account", "two"]));
+    assert!(said.contains("has no account called two; there are: one, other"), "{said}");
+}
+
+#[test]
 fn operations_are_called_by_their_names() {
     let cloud = Cloud::start();
     let add = ["call", "alidns", "AddDomainRecord", "DomainName=example.com", "RR=www", "Type=A", "Value=192.0.2.1"];
