@@ -21,6 +21,8 @@ pub struct Filter {
     pub vpc: Option<String>,
     /// The zone.
     pub zone: Option<String>,
+    /// A security group.
+    pub security_group: Option<String>,
     /// `Pending`, `Running`, `Starting`, `Stopping` or `Stopped`.
     pub status: Option<String>,
 }
@@ -133,6 +135,7 @@ pub async fn instances(client: &Client, filter: &Filter) -> Result<Vec<Instance>
         .with("RegionId", client.region())
         .with_some("VpcId", filter.vpc.as_ref())
         .with_some("ZoneId", filter.zone.as_ref())
+        .with_some("SecurityGroupId", filter.security_group.as_ref())
         .with_some("Status", filter.status.as_ref());
     if !filter.ids.is_empty() {
         parameters = parameters.with("InstanceIds", serde_json::json!(filter.ids));

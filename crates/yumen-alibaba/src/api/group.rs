@@ -28,6 +28,8 @@ pub struct GroupServer {
     /// What it is for.
     #[serde(deserialize_with = "text")]
     pub description: String,
+    /// The zone of a server of NLB; empty where it is not told. Not part of a wish.
+    pub zone_id: String,
     /// `Adding`, `Available`, `Configuring` or `Removing`; not part of a wish.
     pub status: String,
 }

@@ -25,6 +25,9 @@ def instances(cloud, given, _key):
             items = [item for item in items if item.get(name) == given[name]]
     if given.get("VpcId"):
         items = [item for item in items if item.get("VpcAttributes", {}).get("VpcId") == given["VpcId"]]
+    if given.get("SecurityGroupId"):
+        in_group = lambda item: given["SecurityGroupId"] in item.get("SecurityGroupIds", {}).get("SecurityGroupId", [])
+        items = [item for item in items if in_group(item)]
     if "MaxResults" in given and int(given["MaxResults"]) < 10:
         raise Refused(400, "InvalidParameter.MaxResults", "Specified parameter MaxResults is not valid.")
     found, rest = chained(items, given, 10, 100)

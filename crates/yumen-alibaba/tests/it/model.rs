@@ -91,6 +91,7 @@ async fn call_everything(client: &Client) {
         tags: vec![Tag { key: "k".into(), value: "v".into() }],
         vpc: Some("v".into()),
         zone: Some("z".into()),
+        security_group: Some("g".into()),
         status: Some("s".into()),
     };
     drop(ecs::instances(client, &filter).await);
