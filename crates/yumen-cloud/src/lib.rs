@@ -8,4 +8,5 @@
 pub mod account;
 pub mod change;
 pub mod secret;
+pub mod discover;
 pub mod rhythm;

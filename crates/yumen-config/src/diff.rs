@@ -120,7 +120,7 @@ fields!(RouteTimeouts: connect, head, idle, request, tunnel_idle);
 fields!(Retry: idle_race);
 fields!(RouteGrpc: max_timeout);
 fields!(Middleware: name, kind);
-fields!(Upstream: name, endpoints, balance, health, panic_threshold, pool.*, timeouts.*, proxy_protocol, tls.*, protocol, http2.*, dns.*, max_connections);
+fields!(Upstream: name, endpoints, discover, balance, health, panic_threshold, pool.*, timeouts.*, proxy_protocol, tls.*, protocol, http2.*, dns.*, max_connections);
 fields!(UpstreamHttp2: max_concurrent_streams, initial_window, connection_window, ping, ping_timeout);
 fields!(Pool: idle, idle_timeout, max_requests);
 fields!(UpstreamTimeouts: connect, head, idle, request, tunnel_idle);

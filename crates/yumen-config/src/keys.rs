@@ -2,12 +2,14 @@
 //! keys from here, and so do the reference page and the JSON Schema; they cannot disagree.
 
 mod cloud;
+mod discover;
 mod middleware;
 mod process;
 mod proxy;
 mod udp;
 
 pub(crate) use cloud::*;
+pub(crate) use discover::*;
 pub(crate) use middleware::*;
 pub(crate) use process::{ACCESS_LOG, ADMIN, LOG, ROOT, ROTATE, RUNTIME};
 pub(crate) use proxy::*;

@@ -253,7 +253,7 @@ mod tests {
                 (_, "endpoints") if table.name == "upstream" => Some("\"https://h\"".to_owned()),
                 (_, "upstream") if table.name == "route" => Some("u".to_owned()),
                 // What is not there by default has no defaults to be compared.
-                (_, "middlewares" | "health" | "client_cert") => None,
+                (_, "middlewares" | "health" | "client_cert" | "discover") => None,
                 (_, "tls" | "proxy_protocol") if table.name == "listener" => None,
                 // Of another protocol; see below.
                 (_, "udp" | "sessions") => None,
@@ -288,6 +288,27 @@ mod tests {
             let defaults = defaults.strip_prefix('{').unwrap().strip_suffix('}').unwrap();
             let read = |body: &str| {
                 let text = format!("{{{plain}, {more}{kind}: {{one: {{{body}}}}}}}");
+                parse_str("t", &text, &|_| None).map(|l| l.config).map_err(|e| crate::render(&e)).unwrap()
+            };
+            assert_eq!(read(&format!("{needed}, {defaults}")), read(needed), "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_discovery_are_those_that_are_filled_in() {
+        let kinds = [
+            ("ecs", &crate::keys::DISCOVER_ECS, "vpc: vpc-1, port: 80"),
+            ("server_group", &crate::keys::DISCOVER_GROUP, "kind: alb, id: sgp-1"),
+        ];
+        for (kind, table, needed) in kinds {
+            let defaults = written(table);
+            let defaults = defaults.strip_prefix('{').unwrap().strip_suffix('}').unwrap();
+            assert!(defaults.contains("interval"), "{defaults}");
+            let read = |body: &str| {
+                let text = format!(
+                    "{{listeners: {{l: {{bind: \":1\", protocol: tcp, upstream: u}}}}, alibaba: {{default: {{region: cn-hangzhou}}}}, \
+                     upstreams: {{u: {{discover: {{{kind}: {{{body}}}}}}}}}}}"
+                );
                 parse_str("t", &text, &|_| None).map(|l| l.config).map_err(|e| crate::render(&e)).unwrap()
             };
             assert_eq!(read(&format!("{needed}, {defaults}")), read(needed), "{kind}");

@@ -4,6 +4,7 @@
 //! keys are those of a file is shown by reading the result again (`tests/config.rs`).
 
 mod cloud;
+mod discover;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -407,6 +408,7 @@ fn upstream(upstream: &Upstream) -> Value {
     let Upstream {
         name: _,
         endpoints,
+        discover,
         balance,
         health,
         panic_threshold,
@@ -428,6 +430,7 @@ fn upstream(upstream: &Upstream) -> Value {
     let servers = if servers.is_empty() { Value::Null } else { texts(servers) };
     object([
         ("endpoints", endpoints.iter().map(endpoint).collect()),
+        ("discover", option(discover.as_deref(), discover::discover)),
         ("balance", json!(balance.as_str())),
         ("health", or_off(health.as_ref(), health_section)),
         ("panic_threshold", percent(*panic_threshold)),
@@ -441,7 +444,7 @@ fn upstream(upstream: &Upstream) -> Value {
         ),
         ("timeouts", upstream_timeouts(timeouts)),
         ("proxy_protocol", or_off(*proxy_protocol, |v| json!(v.as_str()))),
-        ("tls", if endpoints.iter().any(|e| e.tls) { upstream_tls(tls) } else { Value::Null }),
+        ("tls", if upstream.uses_tls() { upstream_tls(tls) } else { Value::Null }),
         ("protocol", json!(protocol.as_str())),
         ("http2", upstream_http2(http2)),
         ("dns", object([("servers", servers), ("min", time(*min)), ("max", time(*max))])),

@@ -18,12 +18,14 @@ mod message;
 mod body;
 mod error;
 mod fields;
+mod discovery;
 mod source;
 
 pub use body::{Body, BodyStream, Frame};
 pub use certificate::{AlternativeName, Caller, ClientCertificate};
 pub use conn::{Conn, Proxied, TlsFacts, write_address};
 pub use control::{Control, ExplainRequest, Pending};
+pub use discovery::{Discovered, DiscoveredEndpoint, Discovery};
 pub use error::{Error, Reason, Retry, Side, Stage};
 pub use exchange::{Exchange, Finished, Interim, Observer, Timings};
 pub use fields::{Fields, Span};

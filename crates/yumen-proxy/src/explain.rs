@@ -173,7 +173,11 @@ fn call_of(route: &Route, kind: Kind) -> Vec<String> {
 
 fn upstream_of(upstream: &Upstream, live: bool) -> Value {
     let endpoint = |e: &Arc<Endpoint>| {
-        let mut one = json!({"address": &*e.name, "weight": e.weight});
+        let mut one = json!({"address": &*e.name, "weight": e.weight()});
+        let labels = e.labels();
+        if !labels.is_empty() {
+            one["labels"] = json!(*labels);
+        }
         if live {
             one["healthy"] = json!(e.is_healthy());
             one["active"] = json!(e.active());

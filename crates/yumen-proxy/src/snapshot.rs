@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use yumen_config::config::{self, Config, HostPattern};
-use yumen_core::Met;
+use yumen_core::{Discovery, Met};
 use yumen_http1::Limits;
 use yumen_net::dial::Resolver;
 use yumen_net::quic::{QuicOptions, QuicServer};
@@ -71,6 +71,8 @@ pub struct Ports {
     pub resolver: Arc<Resolver>,
     /// Users that are kept elsewhere.
     pub vault: Arc<Vault>,
+    /// Endpoints that are known outside.
+    pub discovery: Arc<dyn Discovery>,
 }
 
 /// What is running.
@@ -95,9 +97,8 @@ pub struct Snapshot {
 /// An upstream that was not there before.
 struct Fresh {
     upstream: Arc<Upstream>,
-    /// How long its addresses may be used.
-    ttl: Duration,
-    resolver: Arc<Resolver>,
+    /// Where its endpoints come from.
+    supply: upstream::resolve::Supply,
 }
 
 /// A listener, compiled.
@@ -190,10 +191,10 @@ impl Snapshot {
                 old.retire();
             }
         }
-        for Fresh { upstream, ttl, resolver } in self.fresh.drain(..) {
+        for Fresh { upstream, supply } in self.fresh.drain(..) {
             upstream.begin();
             upstream::watch(&upstream);
-            upstream::resolve::watch(&upstream, ttl, resolver, Arc::clone(registry));
+            upstream::resolve::watch(&upstream, supply, Arc::clone(registry));
         }
         for (tls, certificates, trusts) in self.pending.drain(..) {
             if let Err(error) = tls.swap(certificates, &trusts) {
@@ -296,11 +297,13 @@ async fn build_upstreams(
         changed.push((section, before, tls, anew, resolver, asked));
     }
     for (section, before, tls, anew, resolver, asked) in changed {
-        let (found, ttl) = asked.await.map_err(|e| failed(section, &e))?;
+        let (addresses, ttl) = asked.await.map_err(|e| failed(section, &e))?;
+        let source = section.discover.as_ref().and_then(|_| ports.discovery.source(section.name.as_str()));
+        let supply = upstream::resolve::Supply::new(resolver, (addresses, ttl), source.as_deref());
         let kept = before.map(|u| u.endpoints()).unwrap_or_default();
-        let endpoints = upstream::resolve::endpoints(section, &found, (&kept, anew), &ports.registry);
+        let endpoints = upstream::resolve::endpoints(section, supply.told(), (&kept, anew), &ports.registry);
         let built = upstream::build(section, endpoints, tls, &ports.registry);
-        all_fresh.push(Fresh { upstream: Arc::clone(&built), ttl, resolver });
+        all_fresh.push(Fresh { upstream: Arc::clone(&built), supply });
         upstreams.insert(section.name.arc(), built);
     }
     Ok((upstreams, all_fresh))
@@ -323,7 +326,7 @@ fn build_client_tls(
     section: &config::Upstream,
     before: Option<&Arc<Upstream>>,
 ) -> Result<Option<Arc<ClientTls>>, BuildError> {
-    if !section.endpoints.iter().any(|e| e.tls) {
+    if !section.uses_tls() {
         return Ok(None);
     }
     let old = before.filter(|u| u.config.tls == section.tls).and_then(|u| u.tls.as_ref());
@@ -437,6 +440,7 @@ mod tests {
             registry: Arc::new(Registry::new(1)),
             resolver: Arc::new(Resolver::start()),
             vault: Arc::default(),
+            discovery: Arc::new(()),
         };
         let text = |path: &str, balance: &str| {
             format!(

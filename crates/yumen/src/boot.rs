@@ -220,7 +220,7 @@ fn assemble(
         source,
         proxy,
         cloud: Cloud::new(Arc::clone(&registry), Arc::clone(&vault)),
-        ports: Ports { registry, resolver: Arc::new(Resolver::start()), vault },
+        ports: Ports { registry, resolver: Arc::new(Resolver::start()), vault, discovery: Arc::new(()) },
         process: Process::new(log).with_handed(legacy.parcels),
         supervisor,
         orders,

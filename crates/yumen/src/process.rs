@@ -50,6 +50,13 @@ pub(crate) struct Prepared {
     admin: AdminChange,
 }
 
+impl Prepared {
+    /// Where the state will be kept, if anywhere.
+    pub(crate) fn state_dir(&self) -> Option<&Path> {
+        self.state.1.as_deref()
+    }
+}
+
 enum AdminChange {
     Keep,
     Off,

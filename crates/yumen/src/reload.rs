@@ -149,14 +149,16 @@ impl Gateway {
         let files = wish.watched();
         let seen = tokio::task::spawn_blocking(move || looks(&files)).await.unwrap_or_default();
         let config = Arc::clone(&wish.config);
-        let next = Snapshot::build(config, origin, &self.ports, &previous).await.map_err(|e| e.to_string())?;
         let prepared = self.process.prepare(&wish.config, self.proxy.log()).await.map_err(|e| format!("{e:#}"))?;
+        let candidate = Arc::new(self.cloud.prepare(&config, prepared.state_dir()).await);
+        let ports = Ports { discovery: Arc::clone(&candidate) as _, ..self.ports.clone() };
+        let next = Snapshot::build(config, origin, &ports, &previous).await.map_err(|e| e.to_string())?;
         let applied = self.apply(next, &wish).await?;
         // Nothing below can fail. The admin API may be asked about it as soon as it is open.
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         self.wish.send_replace(Some(wish.clone()));
         self.process.commit(prepared, self.proxy.log(), Arc::clone(self) as _);
-        self.cloud.commit(&wish.config);
+        self.cloud.commit(&wish.config, &candidate);
         tell_warnings(&wish.warnings);
         let gateway = self.ports.registry.gateway();
         gateway.config_generation.set(applied.generation);

@@ -69,13 +69,18 @@ fn duty(duty: &DutyReport) -> Value {
 
 fn upstream(upstream: &Upstream) -> Value {
     let endpoint = |e: &Arc<Endpoint>| {
-        json!({
+        let mut told = json!({
             "address": e.name(),
             "healthy": e.is_healthy(),
             "weight": e.weight(),
             "active": e.active(),
             "latency_ms": e.latency().map(|t| t.as_micros() as f64 / 1000.0),
-        })
+        });
+        let labels = e.labels();
+        if !labels.is_empty() {
+            told["labels"] = json!(*labels);
+        }
+        told
     };
     json!({"name": upstream.name(), "protocol": upstream.protocol(),
         "endpoints": upstream.endpoints().iter().map(endpoint).collect::<Vec<_>>()})

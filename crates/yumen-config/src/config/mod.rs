@@ -3,6 +3,7 @@
 
 mod client;
 mod cloud;
+mod discover;
 mod listener;
 mod middleware;
 mod names;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 pub use client::{CertificateMatch, ClientAuth, ClientPolicy};
 pub use cloud::{Account, AssumedRole, Cloud, CloudKeys, Signature};
+pub use discover::{BalancerKind, Discover, DiscoverFrom, InstanceAddress, Instances, ServerGroup};
 pub use listener::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerHttp2, ListenerHttp3,
     ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, QuicRetry, Tls, TlsVersion, Udp,

@@ -2,17 +2,20 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Certificate, ProxyVersion, UpstreamName};
+use super::{Certificate, Discover, ProxyVersion, UpstreamName};
 
 /// A set of endpoints and how they are used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
     /// Its name.
     pub name: UpstreamName,
-    /// The endpoints; never empty.
+    /// The endpoints; empty only where they are discovered.
     pub endpoints: Vec<Endpoint>,
+    /// Where further endpoints are found; `None`: there are no others.
+    pub discover: Option<Arc<Discover>>,
     /// How one is chosen.
     pub balance: Balance,
     /// Active checks; `None`: every endpoint counts as healthy.
@@ -40,6 +43,11 @@ pub struct Upstream {
 impl Upstream {
     /// The default of `panic_threshold`: with half of the endpoints gone the other half would rather break than carry all.
     pub const PANIC_THRESHOLD: u8 = 50;
+
+    /// Whether TLS is spoken to some endpoint.
+    pub fn uses_tls(&self) -> bool {
+        self.discover.as_ref().is_some_and(|d| d.tls) || self.endpoints.iter().any(|e| e.tls)
+    }
 }
 
 /// One server.

@@ -1,5 +1,6 @@
 //! Listeners, routes and upstreams.
 
+use super::discover::DISCOVER;
 use super::middleware::MIDDLEWARE;
 use super::udp::{LISTENER_HTTP3, UDP};
 use super::{Key, Kind, Table, key};
@@ -350,9 +351,10 @@ pub(crate) static UPSTREAM: Table = Table {
         key(
             "endpoints",
             Kind::List(&Kind::Either(&[Kind::Text, Kind::Section(&ENDPOINT)])),
-            "required",
+            "required without `discover`",
             "`host:port`, `http://host[:port]` or `https://host[:port]`.",
         ),
+        key("discover", Kind::Section(&DISCOVER), "", "Where further endpoints are found."),
         key("balance", Kind::OneOf(BALANCES), "round_robin", "How one is chosen."),
         key("health", Kind::OrOff(&Kind::Section(&HEALTH)), "off", "Active checks."),
         key("panic_threshold", Kind::Percent, "50%", "When less than this is healthy, all endpoints are used."),

@@ -73,9 +73,11 @@ pub(super) fn protocols<'u>(
         else {
             continue;
         };
-        if let Some((problem, help)) =
-            super::upstream::misfit(protocol, &upstream.endpoints, upstream.proxy_protocol.is_some())
-        {
+        if let Some((problem, help)) = super::upstream::misfit(
+            protocol,
+            (&upstream.endpoints, upstream.discover.as_deref()),
+            upstream.proxy_protocol.is_some(),
+        ) {
             ctx.error_help(*place, "conflict", format!("route `{}`: {problem}", route.name), help.to_owned());
         }
     }
@@ -106,6 +108,11 @@ pub(super) fn datagrams(
             let message =
                 format!("udp listener `{}` cannot speak TLS to its endpoint {}", listener.name, endpoint.text);
             let help = format!("write the endpoint as `{}`; datagrams are handed on as they are", endpoint.text);
+            ctx.error_help(*place, "wrong_protocol", message, help);
+        }
+        if upstream.discover.as_ref().is_some_and(|discover| discover.tls) {
+            let message = format!("udp listener `{}` cannot speak TLS to discovered endpoints", listener.name);
+            let help = "remove `tls` from `discover`; datagrams are handed on as they are".to_owned();
             ctx.error_help(*place, "wrong_protocol", message, help);
         }
         if upstream.proxy_protocol.is_some() {

@@ -6,6 +6,7 @@ mod client;
 mod cloud;
 mod cover;
 mod ctx;
+mod discover;
 mod listener;
 mod middleware;
 mod names;
@@ -43,6 +44,8 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
     ctx.set_accounts(accounts.map(|(name, _)| AccountName::from(&*name.text)));
     let upstream_nodes = named(ctx, &files, "upstreams");
     let upstreams = Known::new("upstream", &upstream_nodes);
+
+    let accounts = cloud::account::Accounts::read(ctx, &files);
 
     let mut listeners = Vec::new();
     let listener_nodes = named(ctx, &files, "listeners");
@@ -92,7 +95,9 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
 
     let upstreams: BTreeMap<_, _> = upstream_nodes
         .iter()
-        .filter_map(|(name, node)| upstream::upstream(&Section::open(ctx, node, &keys::UPSTREAM)?, &name.text))
+        .filter_map(|(name, node)| {
+            upstream::upstream(&Section::open(ctx, node, &keys::UPSTREAM)?, &name.text, &accounts)
+        })
         .map(|u| (u.name.clone(), Arc::new(u)))
         .collect();
     check::protocols(ctx, &routes, |name| upstreams.get(name).map(Arc::as_ref));
@@ -102,7 +107,7 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         routes: routes.into_iter().map(|(route, _)| Arc::new(route)).collect(),
         middlewares,
         upstreams,
-        cloud: cloud::cloud(ctx, &files),
+        cloud: cloud::cloud(&accounts),
         ..process
     }
 }

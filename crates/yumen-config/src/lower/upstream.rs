@@ -1,30 +1,26 @@
 //! An upstream.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use super::cloud::account::Accounts;
 use super::ctx::Ctx;
 use super::section::Section;
-use super::{listener, value};
+use super::{discover, listener, value};
 use crate::config::{
-    Balance, Certificate, Dns, Endpoint, Health, HealthCheck, ListenerHttp2, Pool, Upstream, UpstreamHttp2,
+    Balance, Certificate, Discover, Dns, Endpoint, Health, HealthCheck, ListenerHttp2, Pool, Upstream, UpstreamHttp2,
     UpstreamName, UpstreamProtocol, UpstreamTimeouts, UpstreamTls,
 };
 use crate::keys;
 use crate::yaml::{Node, Value};
 
-pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
-    let endpoints = section.need("endpoints", |ctx, node| {
-        let all = value::each(ctx, node, endpoint)?;
-        if all.is_empty() {
-            ctx.error(node.place, "empty_list", "an upstream needs at least one endpoint");
-        }
-        twice(ctx, node, &all);
-        if !all.is_empty() && all.iter().all(|e| e.weight == 0) {
-            let help = "give at least one endpoint a weight above 0".to_owned();
-            ctx.error_help(node.place, "no_weight", "every endpoint has weight 0, so none gets anything", help);
-        }
-        Some(all)
+pub(super) fn upstream(section: &Section<'_>, name: &str, accounts: &Accounts<'_>) -> Option<Upstream> {
+    let discover = section.entry("discover").map(|(_, node)| {
+        Section::open(section.ctx, node, &keys::DISCOVER).and_then(|s| discover::discover(&s, accounts))
     });
+    let endpoints = endpoints(section, discover.is_some() || section.was_meant("discover"));
+    let discover = discover.flatten();
+    let uses_tls = |endpoints: &[Endpoint]| endpoints.iter().any(|e| e.tls) || discover.as_ref().is_some_and(|d| d.tls);
     let health = match section.get("health") {
         Some(node) if !value::is_off(section.ctx, node) => {
             Section::open(section.ctx, node, &keys::HEALTH).and_then(|s| health(&s))
@@ -33,7 +29,7 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
     };
     let tls_entry = section.entry("tls");
     if let (Some((name, _)), Some(endpoints)) = (tls_entry, &endpoints)
-        && !endpoints.iter().any(|e| e.tls)
+        && !uses_tls(endpoints)
     {
         let help = "write the endpoints as `https://HOST:PORT`, or remove `tls`".to_owned();
         section.ctx.error_help(name.place, "no_effect", "`tls` has no effect: no endpoint uses TLS", help);
@@ -41,7 +37,7 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
     let proxy_protocol = section.limit("proxy_protocol", None, listener::proxy_version);
     let protocol = section.read("protocol", protocol).unwrap_or_default();
     if let (Some((name, _)), Some(endpoints)) = (section.entry("protocol"), &endpoints)
-        && let Some((problem, help)) = misfit(protocol, endpoints, proxy_protocol.is_some())
+        && let Some((problem, help)) = misfit(protocol, (endpoints, discover.as_ref()), proxy_protocol.is_some())
     {
         section.ctx.error_help(name.place, "conflict", problem, help.to_owned());
     }
@@ -70,7 +66,28 @@ pub(super) fn upstream(section: &Section<'_>, name: &str) -> Option<Upstream> {
         max_connections: section.limit("max_connections", None, value::count),
         // Last, so that a wrong endpoint does not hide the other complaints.
         endpoints: endpoints?,
+        discover: discover.map(Arc::new),
     })
+}
+
+/// The endpoints that are written down. `others`: some are found elsewhere.
+fn endpoints(section: &Section<'_>, others: bool) -> Option<Vec<Endpoint>> {
+    let read = |ctx: &Ctx<'_>, node: &Node| {
+        let all = value::each(ctx, node, endpoint)?;
+        if all.is_empty() {
+            ctx.error(node.place, "empty_list", "an upstream needs at least one endpoint");
+        }
+        twice(ctx, node, &all);
+        if !others && !all.is_empty() && all.iter().all(|e| e.weight == 0) {
+            let help = "give at least one endpoint a weight above 0".to_owned();
+            ctx.error_help(node.place, "no_weight", "every endpoint has weight 0, so none gets anything", help);
+        }
+        Some(all)
+    };
+    match others && section.get("endpoints").is_none() {
+        true => Some(Vec::new()),
+        false => section.need("endpoints", read),
+    }
 }
 
 pub(super) fn protocol(ctx: &Ctx<'_>, node: &Node) -> Option<UpstreamProtocol> {
@@ -81,7 +98,7 @@ pub(super) fn protocol(ctx: &Ctx<'_>, node: &Node) -> Option<UpstreamProtocol> {
 /// `introduces` says that connections begin with a PROXY header.
 pub(super) fn misfit(
     protocol: UpstreamProtocol,
-    endpoints: &[Endpoint],
+    (endpoints, discover): (&[Endpoint], Option<&Discover>),
     introduces: bool,
 ) -> Option<(String, &'static str)> {
     let (with, help) = match protocol {
@@ -93,8 +110,12 @@ pub(super) fn misfit(
         let problem = format!("`{}` does not go with `proxy_protocol`", protocol.as_str());
         return Some((problem, "a connection of HTTP/2 carries requests of many clients, and the header names one"));
     }
-    let one = endpoints.iter().find(|endpoint| endpoint.tls == with)?;
     let has = if with { "TLS" } else { "no TLS" };
+    if discover.is_some_and(|discover| discover.tls == with) {
+        let problem = format!("`{}` is not for endpoints that are discovered and have {has}", protocol.as_str());
+        return Some((problem, if with { "remove `tls` from `discover`" } else { "write `tls: true` in `discover`" }));
+    }
+    let one = endpoints.iter().find(|endpoint| endpoint.tls == with)?;
     Some((format!("`{}` is not for endpoint `{}`, which has {has}", protocol.as_str(), one.text), help))
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn choose<'a>(
 }
 
 fn even(from: &[Arc<Endpoint>]) -> bool {
-    from.iter().all(|e| e.weight == 1)
+    from.windows(2).all(|pair| matches!(pair, [a, b] if a.weight() == b.weight()))
 }
 
 /// Smooth weighted round robin: everyone gains its weight, the richest goes and pays the sum. The turns of a heavy
@@ -55,10 +55,10 @@ fn smooth<'a>(from: &'a [Arc<Endpoint>], turn: &mut Turn) -> Option<&'a Arc<Endp
     if turn.current.len() != from.len() {
         turn.current = vec![0; from.len()];
     }
-    let sum: i64 = from.iter().map(|e| i64::from(e.weight)).sum();
+    let sum: i64 = from.iter().map(|e| i64::from(e.weight())).sum();
     let mut best = 0;
     for (i, endpoint) in from.iter().enumerate() {
-        turn.current[i] += i64::from(endpoint.weight);
+        turn.current[i] += i64::from(endpoint.weight());
         if turn.current[i] > turn.current[best] {
             best = i;
         }
@@ -69,7 +69,7 @@ fn smooth<'a>(from: &'a [Arc<Endpoint>], turn: &mut Turn) -> Option<&'a Arc<Endp
 
 /// The fewest in flight for its weight; equals are drawn by lot, else every worker would favour the first.
 fn least<'a>(from: &'a [Arc<Endpoint>], rng: &mut SmallRng) -> Option<&'a Arc<Endpoint>> {
-    let load = |e: &Endpoint| (u64::from(e.active()) + 1) * 1_000_000 / u64::from(e.weight.max(1));
+    let load = |e: &Endpoint| (u64::from(e.active()) + 1) * 1_000_000 / u64::from(e.weight().max(1));
     let start = rng.random_range(0..from.len());
     (0..from.len()).filter_map(|i| from.get((start + i) % from.len())).min_by_key(|e| load(e))
 }
@@ -79,7 +79,7 @@ fn two_choices<'a>(from: &'a [Arc<Endpoint>], rng: &mut SmallRng) -> Option<&'a 
     let first = rng.random_range(0..from.len());
     let second = (first + rng.random_range(1..from.len())) % from.len();
     let (a, b) = (from.get(first)?, from.get(second)?);
-    let cost = |e: &Endpoint| e.cost() / u64::from(e.weight.max(1));
+    let cost = |e: &Endpoint| e.cost() / u64::from(e.weight().max(1));
     Some(if cost(b) < cost(a) { b } else { a })
 }
 
@@ -94,7 +94,7 @@ fn score(endpoint: &Endpoint, client: IpAddr) -> f64 {
     endpoint.name.hash(&mut hasher);
     // A draw in (0, 1); the logarithm makes the chance of winning proportional to the weight.
     let draw = ((hasher.finish() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-    f64::from(endpoint.weight) / -draw.ln()
+    f64::from(endpoint.weight()) / -draw.ln()
 }
 
 #[cfg(test)]

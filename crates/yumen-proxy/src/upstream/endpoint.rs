@@ -1,10 +1,12 @@
 //! One endpoint as the data path sees it: an address, a health verdict and a few counters, shared by all workers.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use yumen_config::config::{self, Pool as PoolLimits};
 use yumen_core::Met;
 use yumen_telemetry::EndpointMetrics;
@@ -24,8 +26,10 @@ pub struct Endpoint {
     pub(crate) authority: Arc<str>,
     /// Where to connect.
     pub(crate) addr: SocketAddr,
-    /// The share of traffic relative to its neighbours; 0 takes none.
-    pub(crate) weight: u32,
+    /// The share of traffic relative to its neighbours; 0 takes none. Changes while it runs only where it is known outside.
+    weight: AtomicU32,
+    /// What is told of it outside.
+    labels: ArcSwap<BTreeMap<String, String>>,
     /// Whether connections use TLS, and with which name.
     pub(crate) tls_name: Option<Arc<str>>,
     pub(crate) pool: PoolLimits,
@@ -51,7 +55,8 @@ impl Endpoint {
             name,
             authority: Arc::from(&*section.text),
             addr,
-            weight: section.weight,
+            weight: AtomicU32::new(section.weight),
+            labels: ArcSwap::default(),
             tls_name: section.tls.then(|| Arc::from(&*section.address)),
             pool,
             metrics,
@@ -75,7 +80,19 @@ impl Endpoint {
 
     /// The share of traffic relative to its neighbours; 0 takes none.
     pub fn weight(&self) -> u32 {
-        self.weight
+        self.weight.load(Relaxed)
+    }
+
+    /// What is told of it where it was discovered: `zone`, tags.
+    pub fn labels(&self) -> Arc<BTreeMap<String, String>> {
+        self.labels.load_full()
+    }
+
+    /// Takes over what is told of it outside; its connections and counters stay.
+    pub(crate) fn tell(&self, weight: u32, labels: &Arc<BTreeMap<String, String>>) {
+        self.weight.store(weight, Relaxed);
+        self.metrics.weight.set(u64::from(weight));
+        self.labels.store(Arc::clone(labels));
     }
 
     /// The smoothed time to the head of an answer; `None` until the first.

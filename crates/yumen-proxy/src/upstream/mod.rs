@@ -114,13 +114,13 @@ impl Upstream {
 
     fn choose_among(&self, is_healthy: impl Fn(&Endpoint) -> bool) {
         let all = self.endpoints.load();
-        let healthy: Vec<_> = all.iter().filter(|e| is_healthy(e) && e.weight > 0).cloned().collect();
-        let weighty = all.iter().filter(|e| e.weight > 0).count();
+        let healthy: Vec<_> = all.iter().filter(|e| is_healthy(e) && e.weight() > 0).cloned().collect();
+        let weighty = all.iter().filter(|e| e.weight() > 0).count();
         let share = (healthy.len() * 100).checked_div(weighty).unwrap_or(0);
         // Below the threshold the checks are believed to be wrong rather than nearly everyone to be ill: spreading over
         // all is better than drowning the few.
         let panic = share < usize::from(self.config.panic_threshold);
-        let usable = if panic { all.iter().filter(|e| e.weight > 0).cloned().collect() } else { healthy };
+        let usable = if panic { all.iter().filter(|e| e.weight() > 0).cloned().collect() } else { healthy };
         self.usable.store(Arc::new(usable));
     }
 
@@ -143,7 +143,7 @@ impl Upstream {
     /// Whether an endpoint may be sent anything: it is one of ours, and well, or nearly nobody is.
     pub(crate) fn may_use(&self, endpoint: &Endpoint) -> bool {
         let is_it = |e: &Arc<Endpoint>| e.id == endpoint.id;
-        self.usable.load().iter().any(is_it) || (endpoint.weight == 0 && self.endpoints.load().iter().any(is_it))
+        self.usable.load().iter().any(is_it) || (endpoint.weight() == 0 && self.endpoints.load().iter().any(is_it))
     }
 
     /// Whether it has as many exchanges and streams in flight as it may.

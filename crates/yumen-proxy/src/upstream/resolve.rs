@@ -1,12 +1,17 @@
 //! From names to endpoints: looked up before an upstream is used, and again when the answers have aged. A failed look-up
 //! changes nothing: the last good addresses stay.
+//!
+//! Endpoints that are known outside come as full states from a source, and are put beside those of the section.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use yumen_config::config;
+use yumen_core::{Discovered, DiscoveredEndpoint, Source};
 use yumen_net::dial::{ResolveError, Resolver};
 use yumen_net::rt::{self, TaskError};
 use yumen_telemetry::Registry;
@@ -58,70 +63,165 @@ fn literal(address: &str) -> Option<IpAddr> {
     address.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// Endpoints for addresses; those that were there before are kept with their health, latency and connections. Where
+/// Where the endpoints of an upstream come from.
+pub(crate) struct Supply {
+    resolver: Arc<Resolver>,
+    /// The last good addresses of the section's names.
+    addresses: Vec<(usize, SocketAddr)>,
+    /// How long they may be used.
+    ttl: Duration,
+    /// What is known outside.
+    discovered: Arc<Discovered>,
+    source: Option<watch::Receiver<Arc<Discovered>>>,
+}
+
+impl Supply {
+    pub(crate) fn new(
+        resolver: Arc<Resolver>,
+        (addresses, ttl): (Vec<(usize, SocketAddr)>, Duration),
+        source: Option<&dyn Source<State = Discovered>>,
+    ) -> Self {
+        let mut source = source.map(Source::watch);
+        let discovered = source.as_mut().map(|s| Arc::clone(&s.borrow_and_update())).unwrap_or_default();
+        Self { resolver, addresses, ttl, discovered, source }
+    }
+
+    /// What there is.
+    pub(crate) fn told(&self) -> (&[(usize, SocketAddr)], &Discovered) {
+        (&self.addresses, &self.discovered)
+    }
+
+    /// Waits until something else is known outside.
+    async fn news(&mut self) {
+        if let Some(source) = &mut self.source
+            && source.changed().await.is_ok()
+        {
+            self.discovered = Arc::clone(&source.borrow_and_update());
+            return;
+        }
+        // Nobody looks any more: what was known last stays.
+        self.source = None;
+        pending::<()>().await;
+    }
+}
+
+/// Endpoints for what there is; those that were there before are kept with their health, latency and connections. Where
 /// connections are made in another way now (`anew`), or the section of the endpoint has changed, health and latency only.
 pub(crate) fn endpoints(
     config: &config::Upstream,
-    addresses: &[(usize, SocketAddr)],
+    (addresses, discovered): (&[(usize, SocketAddr)], &Discovered),
     (before, anew): (&[Arc<Endpoint>], bool),
     registry: &Registry,
 ) -> Vec<Arc<Endpoint>> {
-    let mut made: HashMap<SocketAddr, ()> = HashMap::new();
+    let mut made = HashSet::new();
     let mut all = Vec::new();
     for (index, addr) in addresses {
         let Some(section) = config.endpoints.get(*index) else { continue };
-        if made.insert(*addr, ()).is_some() {
+        if !made.insert(*addr) {
             continue;
         }
         let named = literal(&section.address).is_none();
         let name = if named { format!("{}({})", section.text, addr.ip()) } else { section.text.to_string() };
         let old = before.iter().find(|e| e.addr == *addr && *e.name == name);
-        let fits = |e: &Endpoint| !anew && e.weight == section.weight && e.tls_name.is_some() == section.tls;
+        let fits = |e: &Endpoint| !anew && e.weight() == section.weight && e.tls_name.is_some() == section.tls;
         if let Some(same) = old.filter(|e| fits(e)) {
             all.push(Arc::clone(same));
             continue;
         }
-        let metrics = registry.endpoint(config.name.as_str(), &name);
-        metrics.weight.set(u64::from(section.weight));
-        let new = Endpoint::new(name.into(), *addr, section, config.pool.clone(), metrics);
-        if let Some(old) = old {
-            new.succeed(old);
+        all.push(make(config, (name, *addr), section, (old, registry)));
+    }
+    let tls = config.discover.as_ref().is_some_and(|d| d.tls);
+    for one in discovered.endpoints.iter().filter(|one| may_serve(config, one)) {
+        if !made.insert(one.addr) {
+            continue;
         }
-        all.push(Arc::new(new));
+        let name = format!("{}({})", one.id, one.addr);
+        let old = before.iter().find(|e| e.addr == one.addr && *e.name == name);
+        let endpoint = match old.filter(|e| !anew && e.tls_name.is_some() == tls) {
+            Some(same) => Arc::clone(same),
+            None => {
+                let (address, text) = (one.addr.ip().to_string().into(), one.addr.to_string().into());
+                let section = config::Endpoint { address, port: one.addr.port(), tls, weight: one.weight, text };
+                make(config, (name, one.addr), &section, (old, registry))
+            }
+        };
+        endpoint.tell(one.weight, &one.labels);
+        all.push(endpoint);
     }
     all
 }
 
-/// Looks names up again until the upstream is gone.
-pub(crate) fn watch(upstream: &Arc<Upstream>, first: Duration, resolver: Arc<Resolver>, registry: Arc<Registry>) {
-    if upstream.config.endpoints.iter().all(|e| literal(&e.address).is_some()) {
+fn make(
+    config: &config::Upstream,
+    (name, addr): (String, SocketAddr),
+    section: &config::Endpoint,
+    (old, registry): (Option<&Arc<Endpoint>>, &Registry),
+) -> Arc<Endpoint> {
+    let metrics = registry.endpoint(config.name.as_str(), &name);
+    metrics.weight.set(u64::from(section.weight));
+    let new = Endpoint::new(name.into(), addr, section, config.pool.clone(), metrics);
+    if let Some(old) = old {
+        new.succeed(old);
+    }
+    Arc::new(new)
+}
+
+/// Whoever may change tags or groups outside must not be able to turn traffic to the metadata service.
+fn may_serve(config: &config::Upstream, one: &DiscoveredEndpoint) -> bool {
+    let ip = one.addr.ip();
+    let is_barred = is_metadata(ip) || ip.is_unspecified() || ip.is_multicast();
+    if is_barred {
+        tracing::warn!(
+            upstream = %config.name, endpoint = %one.id, address = %ip,
+            "a discovered endpoint is left out: its address is that of the metadata service, or of no server"
+        );
+    }
+    !is_barred
+}
+
+/// Follows names and what is known outside until the upstream is gone.
+pub(crate) fn watch(upstream: &Arc<Upstream>, supply: Supply, registry: Arc<Registry>) {
+    if supply.source.is_none() && upstream.config.endpoints.iter().all(|e| literal(&e.address).is_some()) {
         return;
     }
     let upstream = Arc::downgrade(upstream);
-    drop(rt::spawn(run(upstream, first, resolver, registry)));
+    drop(rt::spawn(run(upstream, supply, registry)));
 }
 
-async fn run(upstream: Weak<Upstream>, mut wait: Duration, resolver: Arc<Resolver>, registry: Arc<Registry>) {
+async fn run(upstream: Weak<Upstream>, mut supply: Supply, registry: Arc<Registry>) {
+    let mut due = rt::now() + supply.ttl;
     loop {
-        rt::sleep(wait).await;
+        let is_due = tokio::select! {
+            () = rt::sleep_until(due) => true,
+            () = supply.news() => false,
+        };
         let Some(strong) = upstream.upgrade() else { return };
-        let (found, ttl) = addresses(&strong.config, &resolver).await;
+        if is_due {
+            let (found, ttl) = addresses(&strong.config, &supply.resolver).await;
+            due = rt::now() + ttl;
+            let whole = (0..strong.config.endpoints.len()).all(|i| found.iter().any(|(index, _)| *index == i));
+            if !whole {
+                continue;
+            }
+            supply.addresses = found;
+        }
         if strong.is_retired() {
             return;
         }
-        wait = ttl;
-        let whole = (0..strong.config.endpoints.len()).all(|i| found.iter().any(|(index, _)| *index == i));
-        if !whole {
-            continue;
-        }
-        let before = strong.endpoints();
-        let next = endpoints(&strong.config, &found, (&before, false), &registry);
-        if next.len() != before.len() || next.iter().zip(before.iter()).any(|(a, b)| a.id != b.id) {
-            tracing::info!(upstream = %strong.name, endpoints = next.len(), "addresses changed");
-            strong.endpoints.store(Arc::new(next));
-            strong.refresh();
-        }
+        renew(&strong, &supply, &registry);
     }
+}
+
+/// Puts in place what there is now.
+fn renew(upstream: &Upstream, supply: &Supply, registry: &Registry) {
+    let before = upstream.endpoints();
+    let next = endpoints(&upstream.config, supply.told(), (&before, false), registry);
+    if next.len() != before.len() || next.iter().zip(before.iter()).any(|(a, b)| a.id != b.id) {
+        tracing::info!(upstream = %upstream.name, endpoints = next.len(), "addresses changed");
+        upstream.endpoints.store(Arc::new(next));
+    }
+    // Weights may have changed as well.
+    upstream.refresh();
 }
 
 #[cfg(test)]
@@ -140,7 +240,8 @@ mod tests {
     }
 
     fn made(of: &config::Upstream, before: &[Arc<Endpoint>], anew: bool, registry: &Registry) -> Arc<Endpoint> {
-        let all = endpoints(of, &[(0, "127.0.0.1:9".parse().unwrap())], (before, anew), registry);
+        let addresses = [(0, "127.0.0.1:9".parse().unwrap())];
+        let all = endpoints(of, (&addresses, &Discovered::default()), (before, anew), registry);
         all.into_iter().next().unwrap()
     }
 
@@ -159,5 +260,38 @@ mod tests {
         ] {
             assert!(new.id != old.id && !new.is_healthy());
         }
+    }
+
+    fn found(list: &[(&str, &str, u32)]) -> Discovered {
+        let endpoint = |(id, addr, weight): &(&str, &str, u32)| DiscoveredEndpoint {
+            id: Arc::from(*id),
+            addr: addr.parse().unwrap(),
+            weight: *weight,
+            labels: Arc::default(),
+        };
+        Discovered { version: 1, endpoints: list.iter().map(endpoint).collect() }
+    }
+
+    #[test]
+    fn discovered_endpoint_keeps_its_connections_when_its_weight_changes_and_is_another_one_with_another_id() {
+        let registry = Registry::new(1);
+        let config = section(1, false);
+        let all = |of: &Discovered, before: &[Arc<Endpoint>]| endpoints(&config, (&[], of), (before, false), &registry);
+        let first = all(&found(&[("i-1", "10.0.0.1:80", 1), ("i-2", "10.0.0.2:80", 1)]), &[]);
+        let second = all(&found(&[("i-3", "10.0.0.2:80", 1), ("i-1", "10.0.0.1:80", 7)]), &first);
+        assert!(Arc::ptr_eq(&first[0], &second[1]));
+        assert_eq!((second[1].weight(), second[1].name()), (7, "i-1(10.0.0.1:80)"));
+        assert_ne!(first[1].id, second[0].id, "another instance has got the address");
+    }
+
+    #[test]
+    fn discovered_endpoint_is_never_the_metadata_service() {
+        let registry = Registry::new(1);
+        let list = found(&[
+            ("i-1", "100.100.100.200:80", 1),
+            ("i-2", "[::ffff:169.254.169.254]:80", 1),
+            ("i-3", "0.0.0.0:80", 1),
+        ]);
+        assert!(endpoints(&section(1, false), (&[], &list), (&[], false), &registry).is_empty());
     }
 }

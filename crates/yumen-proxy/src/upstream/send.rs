@@ -323,9 +323,12 @@ pub(crate) fn full(upstream: &Upstream) -> Error {
 
 /// The upstream has no endpoint to choose.
 pub(crate) fn nobody(upstream: &Upstream) -> Error {
-    // Every upstream has endpoints in its section; those that have no address yet are names.
-    let unresolved = upstream.endpoints().is_empty();
-    let reason = if unresolved { reasons::RESOLVE_FAILED } else { reasons::NO_HEALTHY_ENDPOINT };
+    let reason = match upstream.endpoints().is_empty() {
+        true if upstream.config.endpoints.is_empty() => reasons::NOTHING_DISCOVERED,
+        // Those of the section that have no address yet are names.
+        true => reasons::RESOLVE_FAILED,
+        false => reasons::NO_HEALTHY_ENDPOINT,
+    };
     Error::new(Side::Upstream, Stage::Connect, reason).detail(format!("upstream {}", upstream.name))
 }
 

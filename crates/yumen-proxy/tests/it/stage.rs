@@ -34,8 +34,11 @@ impl Stage {
         let log = AccessLog::start(Output::Off, Format::Json, rotation).unwrap();
         let proxy = Proxy::start_accepting(accepting, workers, Arc::clone(&registry), log).unwrap();
         let resolver = control.block_on(async { Resolver::start() });
-        let stage =
-            Self { proxy, control, ports: Ports { registry, resolver: Arc::new(resolver), vault: Arc::default() } };
+        let stage = Self {
+            proxy,
+            control,
+            ports: Ports { registry, resolver: Arc::new(resolver), vault: Arc::default(), discovery: Arc::new(()) },
+        };
         stage.apply(config);
         stage
     }
@@ -176,6 +179,7 @@ pub(crate) fn upstream(endpoints: &[SocketAddr]) -> config::Upstream {
     config::Upstream {
         name: "up".into(),
         endpoints: endpoints.iter().map(endpoint).collect(),
+        discover: None,
         balance: config::Balance::RoundRobin,
         health: None,
         panic_threshold: 50,

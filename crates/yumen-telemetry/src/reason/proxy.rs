@@ -161,6 +161,10 @@ super::declare! {
         "the upstream had as many connections open as it may have",
         "endpoints slower than the traffic needs, or a limit that is too low",
         "raise the upstream's connection limit, or add endpoints";
+    NOTHING_DISCOVERED = "nothing_discovered" Upstream Connect 503
+        "no endpoint of the upstream was found in the cloud",
+        "no instance or server fits what is looked for, or the cloud never answered since the gateway was set up",
+        "see yumen status for what the discovery of this upstream says";
     RESOLVE_FAILED = "resolve_failed" Upstream Connect 502
         "the endpoint's name could not be resolved",
         "a wrong name, or a DNS server that does not answer",

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use yumen_alibaba::Client;
 use yumen_alibaba::transport::{HttpTransport, Transport};
+use yumen_cloud::rhythm::Rhythm;
 use yumen_config::config::{Account, AccountName, Cloud};
+use yumen_telemetry::Duty;
 
 /// The clients that were made.
 #[derive(Default)]
@@ -22,7 +25,6 @@ struct Made {
 }
 
 impl Accounts {
-    #[allow(dead_code, reason = "each kind of duty asks for one")]
     /// The client of an account. Blocks for as long as the disk takes.
     pub(crate) fn client(&self, account: &Arc<Account>) -> anyhow::Result<Client> {
         let mut made = self.made();
@@ -37,6 +39,28 @@ impl Accounts {
         let client = yumen_cloud::account::client(account, transport)?;
         made.clients.insert(account.name.clone(), (Arc::clone(account), client.clone()));
         Ok(client)
+    }
+
+    /// The client of an account, away from the threads that must not block.
+    ///
+    /// # Errors
+    /// Why there is none, for an operator.
+    pub(crate) async fn open(self: &Arc<Self>, account: &Arc<Account>) -> Result<Client, String> {
+        let (own, account) = (Arc::clone(self), Arc::clone(account));
+        let made = tokio::task::spawn_blocking(move || own.client(&account)).await;
+        made.map_err(|error| error.to_string())?.map_err(|error| format!("{error:#}"))
+    }
+
+    /// The client of an account for a duty, which fails until there is one.
+    pub(crate) async fn obtain(self: &Arc<Self>, account: &Arc<Account>, duty: &Duty) -> Client {
+        let mut rhythm = Rhythm::new(Duration::from_secs(60));
+        loop {
+            match self.open(account).await {
+                Ok(client) => return client,
+                Err(why) => duty.failing(why),
+            }
+            rhythm.rest(false).await;
+        }
     }
 
     /// Forgets the clients of accounts that are gone or not the same.

@@ -6,8 +6,10 @@
 pub(crate) mod secret;
 pub(crate) mod accounts;
 pub(crate) mod keepers;
+pub(crate) mod discovery;
 pub(crate) mod roster;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use yumen_config::config::Config;
@@ -15,25 +17,34 @@ use yumen_proxy::Vault;
 use yumen_telemetry::Registry;
 
 use accounts::Accounts;
+use discovery::{Candidate, Discovery};
 use secret::Secrets;
 
 /// All that runs in the cloud for this process.
 pub(crate) struct Cloud {
     /// Where duties tell how they fare.
     registry: Arc<Registry>,
-    accounts: Accounts,
+    accounts: Arc<Accounts>,
+    discovery: Discovery,
     secrets: Secrets,
 }
 
 impl Cloud {
     /// Nothing runs yet; users whose passwords KMS keeps go into `vault`.
     pub(crate) fn new(registry: Arc<Registry>, vault: Arc<Vault>) -> Self {
-        Self { registry, accounts: Accounts::default(), secrets: Secrets::new(vault) }
+        let (accounts, discovery) = (Arc::default(), Discovery::default());
+        Self { registry, accounts, discovery, secrets: Secrets::new(vault) }
+    }
+
+    /// Gets what a configuration that may come into force needs to begin with; nothing that runs is touched.
+    pub(crate) async fn prepare(&self, config: &Config, state: Option<&Path>) -> Candidate {
+        self.discovery.prepare(config, state, &self.accounts).await
     }
 
     /// Runs what a configuration that was put in force wants, and no more.
-    pub(crate) fn commit(&self, config: &Config) {
+    pub(crate) fn commit(&self, config: &Config, candidate: &Candidate) {
         self.accounts.keep(&config.cloud);
         self.secrets.commit(config, &self.accounts, &self.registry);
+        self.discovery.commit(candidate, &self.accounts, &self.registry);
     }
 }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
 /// The tasks of one kind of section.
-#[allow(dead_code, reason = "each kind of duty has one")]
 pub(crate) struct Roster<S> {
     running: Mutex<BTreeMap<String, (Arc<S>, Task)>>,
 }

@@ -17,7 +17,9 @@ mod balance;
 #[cfg(unix)]
 mod cert;
 mod change;
+mod cloud;
 mod client_certificates;
+mod discovery;
 mod dns;
 mod drain;
 mod endpoint_tls;

@@ -29,7 +29,7 @@ pub(in crate::lower) struct Accounts<'n> {
 
 #[allow(dead_code, reason = "the kinds of sections that name accounts use it")]
 impl<'n> Accounts<'n> {
-    pub(super) fn read(ctx: &Ctx<'_>, files: &[Section<'n>]) -> Self {
+    pub(in crate::lower) fn read(ctx: &Ctx<'_>, files: &[Section<'n>]) -> Self {
         let nodes = named(ctx, files, "alibaba");
         let all: BTreeMap<_, _> = nodes
             .iter()

@@ -2,12 +2,9 @@
 
 pub(super) mod account;
 
-use super::ctx::Ctx;
-use super::section::Section;
 use crate::config::Cloud;
 
 /// The sections of all files that concern the cloud.
-pub(super) fn cloud(ctx: &Ctx<'_>, files: &[Section<'_>]) -> Cloud {
-    let accounts = account::Accounts::read(ctx, files);
+pub(super) fn cloud(accounts: &account::Accounts<'_>) -> Cloud {
     Cloud { accounts: accounts.all() }
 }
