@@ -41,6 +41,14 @@ mod passage;
 #[path = "no_passage.rs"]
 mod passage;
 
+mod interface;
+#[cfg(unix)]
+#[path = "unix_interface.rs"]
+mod interface_system;
+#[cfg(windows)]
+#[path = "windows_interface.rs"]
+mod interface_system;
+
 mod private;
 
 use std::path::Path;
@@ -48,6 +56,7 @@ use std::time::Duration;
 
 use socket2::Socket;
 
+pub use interface::{InterfaceAddress, interface_addresses};
 pub use private::{create_private, create_private_folder, private_folder};
 pub use successor::{Predecessor, Successor};
 pub use system::{HAS_SPLICE, INHERITS_NODELAY, READINESS_IS_EDGE, SHARES_PORT};
