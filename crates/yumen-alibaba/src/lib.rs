@@ -25,7 +25,7 @@
 //! let surroundings = Surroundings::new(transport.clone(), clock.clone());
 //! let credentials = Credentials::new(credential::chain(&surroundings), clock.clone());
 //! let client = Client::new(Setup::new("cn-hangzhou", transport, credentials, clock));
-//! let wish = Wish { rr: "_acme-challenge", kind: "TXT", value: "token", ttl: Some(600) };
+//! let wish = Wish { rr: "_acme-challenge", kind: "TXT", value: "token", ttl: Some(600), line: None };
 //! let added = Dns::new(client).add("example.com", &wish).await?;
 //! println!("record {}", added.id());
 //! # Ok(())

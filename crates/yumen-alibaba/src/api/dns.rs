@@ -75,7 +75,12 @@ pub struct Wish<'a> {
     pub value: &'a str,
     /// In seconds; without it the default of the service, which is 600.
     pub ttl: Option<u32>,
+    /// For whom it is; without it for everybody.
+    pub line: Option<&'a str>,
 }
+
+/// The line of records that are for everybody.
+pub const DEFAULT_LINE: &str = "default";
 
 /// What became of a record that was to be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,7 +200,10 @@ impl Dns {
             Ok(added) => Ok(Added::New(added.record_id)),
             Err(error) if error.is(DUPLICATE) => {
                 let there = self.records_of(zone, wish.rr, wish.kind).await?;
-                let same = there.into_iter().find(|record| record.value == wish.value);
+                let line = wish.line.unwrap_or(DEFAULT_LINE);
+                // An answer without a line is of a service that knows none.
+                let is_of_line = |record: &Record| record.line == line || record.line.is_empty();
+                let same = there.into_iter().find(|record| record.value == wish.value && is_of_line(record));
                 same.map(|record| Added::There(record.record_id)).ok_or(error)
             }
             Err(error) => Err(error),
@@ -230,7 +238,8 @@ impl Dns {
 }
 
 fn wished(parameters: Parameters, wish: &Wish<'_>) -> Parameters {
-    parameters.with("RR", wish.rr).with("Type", wish.kind).with("Value", wish.value).with_some("TTL", wish.ttl)
+    let parameters = parameters.with("RR", wish.rr).with("Type", wish.kind).with("Value", wish.value);
+    parameters.with_some("TTL", wish.ttl).with_some("Line", wish.line)
 }
 
 /// The zone in which a name lies, and the name below it (`@` for the zone itself): the longest of the zones whose name is

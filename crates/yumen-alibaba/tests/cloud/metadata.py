@@ -5,6 +5,7 @@ import json
 from fault import Refused
 from wire import Reply
 
+ITEMS = "/latest/meta-data/"
 ROLES = "/latest/meta-data/ram/security-credentials/"
 
 
@@ -25,6 +26,9 @@ def answer(cloud, request, _action):
     token = request.headers.get("x-aliyun-ecs-metadata-token")
     if (token is None and cloud.is_v2_only) or (token is not None and token not in cloud.sessions):
         raise Refused(403, "forbidden")
+    item = request.path.removeprefix(ITEMS)
+    if item in cloud.items:
+        return Reply(200, cloud.items[item].encode())
     if cloud.role is None or not request.path.startswith(ROLES):
         raise Refused(404, "not found")
     name = request.path.removeprefix(ROLES)

@@ -34,6 +34,8 @@ class Cloud:
         self.stores = {}
         self.lists = {}
         self.role = None
+        # Items of the metadata service below `meta-data/`.
+        self.items = {}
         self.sessions = set()
         self.is_v2_only = False
         self.is_v1_only = False

@@ -16,7 +16,7 @@ use yumen_alibaba::{AccessKey, Call, Client, Clock, Credentials, Draft, Error, S
 
 use crate::cloud::Cloud;
 
-const TXT: Wish<'static> = Wish { rr: "_acme-challenge", kind: "TXT", value: "a +*~/=目", ttl: Some(600) };
+const TXT: Wish<'static> = Wish { rr: "_acme-challenge", kind: "TXT", value: "a +*~/=目", ttl: Some(600), line: None };
 
 async fn zones(cloud: &Cloud) {
     cloud
@@ -67,8 +67,8 @@ async fn records_come_and_go_with_every_signature() {
     }
     let apex = Dns::new(cloud.client());
     let added =
-        apex.add("sub.example.com", &Wish { rr: "@", kind: "A", value: "192.0.2.1", ttl: Some(1) }).await.unwrap();
-    let again = Wish { rr: "@", kind: "A", value: "192.0.2.1", ttl: Some(1) };
+        apex.add("sub.example.com", &Wish { rr: "@", kind: "A", value: "192.0.2.1", ttl: Some(1), line: None }).await.unwrap();
+    let again = Wish { rr: "@", kind: "A", value: "192.0.2.1", ttl: Some(1), line: None };
     assert_eq!(apex.add("sub.example.com", &again).await.unwrap(), Added::There(added.id().to_owned()));
 }
 

@@ -77,7 +77,7 @@ fn everything() -> Vec<Need<'static>> {
 
 /// Calls everything once; the answers do not matter.
 async fn call_everything(client: &Client) {
-    let wish = Wish { rr: "@", kind: "A", value: "192.0.2.1", ttl: Some(600) };
+    let wish = Wish { rr: "@", kind: "A", value: "192.0.2.1", ttl: Some(600), line: None };
     let dns = Dns::new(client.clone());
     drop(dns.zones().await);
     drop(dns.zone("z").await);

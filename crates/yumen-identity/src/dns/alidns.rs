@@ -44,7 +44,7 @@ impl AliDns {
     async fn add_record(&self, name: &str, value: &str) -> Result<Added, Error> {
         let (zone, rr) = self.zone(name).await?;
         let ttl = u32::try_from(zone.min_ttl).unwrap_or_default().max(TTL);
-        let wish = Wish { rr: &rr, kind: TXT, value, ttl: Some(ttl) };
+        let wish = Wish { rr: &rr, kind: TXT, value, ttl: Some(ttl), line: None };
         let added = match self.dns.add(&zone.domain_name, &wish).await {
             // The list of zones does not tell the floor, so it is asked for where it matters.
             Err(error) if error.is(&["QuotaExceeded.TTL"]) => self.add_at_floor(&zone, &wish).await,
