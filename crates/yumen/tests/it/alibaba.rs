@@ -1,79 +1,40 @@
 //! `yumen alibaba`, against the cloud of the tests of `yumen-alibaba`.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::ends::Client;
-use crate::gateway::{PROGRAM, slashed, text};
+use crate::cloud::FakeCloud;
+use crate::gateway::{PROGRAM, text};
 
-pub(crate) struct Cloud {
-    child: Child,
-    pub(crate) addr: SocketAddr,
+/// Runs the command with a key.
+fn run(cloud: &FakeCloud, secret: &str, words: &[&str]) -> Output {
+    let nowhere = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg("alibaba").args(words);
+    for product in ["sts", "alidns"] {
+        command.args(["--endpoint", &format!("{product}=http://{}", cloud.addr)]);
+    }
+    command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "ak").env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", secret);
+    command.env("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true").env("ALIBABA_CLOUD_REGION_ID", "cn-beijing");
+    command.env("HOME", nowhere.path()).env("USERPROFILE", nowhere.path());
+    command.output().unwrap()
 }
 
-impl Cloud {
-    /// A cloud with the key `ak` and the zone `example.com`.
-    pub(crate) fn start() -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../yumen-alibaba/tests/cloud");
-        let mut python = Command::new("python3");
-        python.args(["-B", &slashed(&folder)]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = python.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let cloud = Self { child, addr: SocketAddr::from(([127, 0, 0, 1], line.trim().parse().unwrap())) };
-        let zone = json!({"DomainName": "example.com", "PunyCode": "example.com", "DomainId": "1"});
-        cloud.set(&json!({"keys": {"ak": {"secret": "ak-secret"}}, "zones": {"example.com": zone}}));
-        cloud
-    }
-
-    pub(crate) fn set(&self, value: &Value) {
-        let body = value.to_string();
-        let mut client = Client::connect(self.addr);
-        client.ask("POST", "/_cloud/set", &format!("Content-Length: {}\r\n", body.len()));
-        client.send(body);
-        assert_eq!(client.answer().status, 200);
-    }
-
-    /// Runs the command with a key.
-    fn run(&self, secret: &str, words: &[&str]) -> Output {
-        let nowhere = tempfile::tempdir().unwrap();
-        let mut command = Command::new(PROGRAM);
-        command.arg("alibaba").args(words);
-        for product in ["sts", "alidns"] {
-            command.args(["--endpoint", &format!("{product}=http://{}", self.addr)]);
-        }
-        command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "ak").env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", secret);
-        command.env("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true").env("ALIBABA_CLOUD_REGION_ID", "cn-beijing");
-        command.env("HOME", nowhere.path()).env("USERPROFILE", nowhere.path());
-        command.output().unwrap()
-    }
-
-    fn answer(&self, words: &[&str]) -> Value {
-        let output = self.run("ak-secret", words);
-        assert!(output.status.success(), "{}", text(&output));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-}
-
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+fn answer(cloud: &FakeCloud, words: &[&str]) -> Value {
+    let output = run(cloud, "ak-secret", words);
+    assert!(output.status.success(), "{}", text(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]
 fn who_one_is_and_where_the_key_was_found_is_told() {
-    let cloud = Cloud::start();
-    let said = text(&cloud.run("ak-secret", &["whoami"]));
+    let cloud = FakeCloud::start();
+    let said = text(&run(&cloud, "ak-secret", &["whoami"]));
     assert!(said.contains(":user/edge\n") && said.contains("key       ak (found by environment)"), "{said}");
-    let identity = cloud.answer(&["whoami", "--format", "json"]);
+    let identity = answer(&cloud, &["whoami", "--format", "json"]);
     assert_eq!((&identity["region"], &identity["type"]), (&"cn-beijing".into(), &"RAMUser".into()));
-    let refused = cloud.run("not-the-secret", &["whoami"]);
+    let refused = run(&cloud, "not-the-secret", &["whoami"]);
     let said = text(&refused);
     assert_eq!(refused.status.code(), Some(1));
     assert!(said.contains("SignatureDoesNotMatch") && !said.contains("not-the-secret"), "{said}");
@@ -81,7 +42,7 @@ fn who_one_is_and_where_the_key_was_found_is_told() {
 
 #[test]
 fn an_account_of_a_configuration_is_used_by_its_name() {
-    let cloud = Cloud::start();
+    let cloud = FakeCloud::start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("yumen.yaml");
     let account = |region: &str, secret: &str| {
@@ -107,10 +68,10 @@ fn an_account_of_a_configuration_is_used_by_its_name() {
 
 #[test]
 fn operations_are_called_by_their_names() {
-    let cloud = Cloud::start();
+    let cloud = FakeCloud::start();
     let add = ["call", "alidns", "AddDomainRecord", "DomainName=example.com", "RR=www", "Type=A", "Value=192.0.2.1"];
-    let id = cloud.answer(&add)["RecordId"].as_str().unwrap().to_owned();
-    let records = cloud.answer(&["call", "alidns", "DescribeDomainRecords", "DomainName=example.com"]);
+    let id = answer(&cloud, &add)["RecordId"].as_str().unwrap().to_owned();
+    let records = answer(&cloud, &["call", "alidns", "DescribeDomainRecords", "DomainName=example.com"]);
     let record = &records["DomainRecords"]["Record"][0];
     assert_eq!((&record["RecordId"], &record["Value"]), (&id.as_str().into(), &"192.0.2.1".into()));
     for (words, expected) in [
@@ -120,7 +81,7 @@ fn operations_are_called_by_their_names() {
         (&["call", "alidns", "DescribeDomains", "PageSize"], "write a name, `=` and a value"),
         (&["whoami", "--endpoint", "sts=ftp://x"], "the endpoint of sts: `ftp` is neither http nor https"),
     ] {
-        let output = cloud.run("ak-secret", words);
+        let output = run(&cloud, "ak-secret", words);
         assert!(!output.status.success() && text(&output).contains(expected), "{words:?}: {}", text(&output));
     }
 }

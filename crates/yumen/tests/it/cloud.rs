@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::ends::Client;
 use crate::gateway::slashed;
 
-/// A running cloud with the key `ak`; it ends with the test.
+/// A running cloud with the key `ak` and the zone `example.com`; it ends with the test.
 pub(crate) struct FakeCloud {
     child: Child,
     pub(crate) addr: SocketAddr,
@@ -25,13 +25,17 @@ impl FakeCloud {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let cloud = Self { child, addr: SocketAddr::from(([127, 0, 0, 1], line.trim().parse().unwrap())) };
-        cloud.set(&json!({"keys": {"ak": {"secret": "ak-secret"}}, "looks": 1}));
+        let zone = json!({"DomainName": "example.com", "PunyCode": "example.com", "DomainId": "1"});
+        let keys = json!({"ak": {"secret": "ak-secret"}});
+        cloud.set(&json!({"keys": keys, "looks": 1, "zones": {"example.com": zone}}));
         cloud
     }
 
     /// The section of the configuration with an account of this cloud.
     pub(crate) fn account(&self) -> String {
-        let products = ["ecs", "alb", "nlb", "slb", "sts", "metadata"];
+        let products = [
+            "alb", "alidns", "cas", "ecs", "ga", "kms", "metadata", "nlb", "oss", "slb", "sls", "sts", "vpc",
+        ];
         let endpoints: Vec<String> =
             products.iter().map(|product| format!("{product}: \"http://{}\"", self.addr)).collect();
         format!(
@@ -57,6 +61,26 @@ impl FakeCloud {
         client.ask("POST", &format!("/_cloud/{what}"), &format!("Content-Length: {}\r\n", body.len()));
         client.send(body);
         assert_eq!(client.answer().status, 200);
+    }
+
+    /// What the cloud remembers under a name.
+    pub(crate) fn value(&self, name: &str) -> Value {
+        self.ask(&format!("get?{name}="))
+    }
+
+    /// The operations that were asked for, with how they ended; an empty text is success.
+    pub(crate) fn log(&self) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let log = self.ask("log");
+        log.as_array().unwrap().iter().map(|line| (text(&line["action"]), text(&line["outcome"]))).collect()
+    }
+
+    fn ask(&self, what: &str) -> Value {
+        let mut client = Client::connect(self.addr);
+        client.ask("GET", &format!("/_cloud/{what}"), "");
+        let answer = client.answer();
+        assert_eq!(answer.status, 200, "{what}");
+        serde_json::from_str(&answer.body).unwrap()
     }
 }
 

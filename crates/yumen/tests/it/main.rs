@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod alibaba;
+mod cloud;
+mod dynamic_dns;
 mod gateway;
 mod grpc;
 mod guide;

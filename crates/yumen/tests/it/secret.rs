@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 
-use crate::alibaba::Cloud;
+use crate::cloud::FakeCloud;
 use crate::gateway::{Gateway, origin, until, yumen};
 
 const FIRST: &str = "ada:$2y$05$qmcmmeeV5tsFCzoYwgIg6ukZEyD.spveTX1T2mCus.h0kRfIYciOy";
 const SECOND: &str = "ada:$2y$05$O6uU0OPQZsGTE387XhwnEe4qW/bGu7ump8kWZhru3XHB5xmzjr8qu";
 const EVE: &str = "eve:$2y$05$buUT/ZiS3Ri/HPK8gRs0IuVM2Go6RRsgHxgzjwn9Vr4CBouw6BXDi";
 
-impl Cloud {
+impl FakeCloud {
     fn keep(&self, current: &str, previous: &str) {
         self.set(&json!({"secrets": {"edge/staff": {"ACSCurrent": current, "ACSPrevious": previous}}}));
     }
 }
 
-fn start(cloud: &Cloud) -> Gateway {
+fn start(cloud: &FakeCloud) -> Gateway {
     let (kms, site) = (cloud.addr, origin("site"));
     let eve = EVE.replace('$', "$$");
     Gateway::start(&format!(
@@ -47,7 +47,7 @@ fn lines(lines: &str) -> String {
 
 #[test]
 fn passwords_that_kms_keeps_are_missed_learned_rotated_and_outlive_it() {
-    let cloud = Cloud::start();
+    let cloud = FakeCloud::start();
     let gateway = start(&cloud);
     // Nobody of the secret gets in before it was read; the rest of the gateway serves, and so does who stands behind it.
     until("the duty fails", || Some(duty(&gateway)).filter(|duty| duty["state"] == "failing"));
