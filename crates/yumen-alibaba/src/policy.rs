@@ -115,7 +115,9 @@ impl Need<'_> {
         let all = || vec!["*".to_owned()];
         match self {
             Self::Acme { zones } => dns(account, zones, &["alidns:DeleteDomainRecord"]),
-            Self::DynamicDns { zones } => dns(account, zones, &["alidns:UpdateDomainRecord"]),
+            Self::DynamicDns { zones } => {
+                dns(account, zones, &["alidns:UpdateDomainRecord", "alidns:DeleteDomainRecord"])
+            }
             Self::Instances { region } => {
                 vec![(vec!["ecs:DescribeInstances"], vec![format!("acs:ecs:{region}:{account}:instance/*")])]
             }

@@ -5,11 +5,24 @@ use std::io;
 use std::sync::Arc;
 
 use yumen_alibaba::credential::{
-    self, AssumeRole, CliProfile, Credentials, EcsRole, Oidc, Provider, Role, Surroundings,
+    self, AssumeRole, CliProfile, Credentials, EcsRole, Metadata, Oidc, Provider, Role, Surroundings,
 };
 use yumen_alibaba::transport::{Endpoint, Transport};
 use yumen_alibaba::{AccessKey, Client, Clock, Scheme, Setup};
 use yumen_config::config::{Account, AssumedRole, CloudKeys, Secret, Signature};
+
+/// The metadata service of the instance, where the account says that it is; nothing is sent.
+///
+/// # Errors
+/// The endpoint is none.
+pub fn metadata(account: &Account, transport: Arc<dyn Transport>) -> io::Result<Metadata> {
+    let mut surroundings = Surroundings::new(transport, Clock::default());
+    if let Some(url) = account.endpoints.get("metadata") {
+        surroundings.metadata = Endpoint::parse(url)
+            .map_err(|why| io::Error::other(format!("account {}: the endpoint of metadata: {why}", account.name)))?;
+    }
+    Ok(Metadata::new(surroundings))
+}
 
 /// Makes a client; nothing is sent. Reads the files of secrets, so it blocks for as long as the disk takes.
 ///

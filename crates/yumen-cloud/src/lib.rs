@@ -6,6 +6,7 @@
 //! when the cloud is away, what was learned before goes on serving.
 
 pub mod account;
+pub mod dynamic_dns;
 pub mod change;
 pub mod secret;
 pub mod discover;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Access, AccessLog, Account, Admin, Config, Dns, Forwarded, Limits, Listener, ListenerHttp2, ListenerTimeouts, Log,
-    Matcher, Middleware, Pool, Protocol, Retry, Rotate, Route, RouteGrpc, RouteTimeouts, Runtime, Udp, Upstream,
-    UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
+    Access, AccessLog, Account, Admin, Config, Dns, DynamicDns, Forwarded, Limits, Listener, ListenerHttp2,
+    ListenerTimeouts, Log, Matcher, Middleware, Pool, Protocol, Retry, Rotate, Route, RouteGrpc, RouteTimeouts,
+    Runtime, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
 };
 
 /// What happens to a part.
@@ -127,6 +127,7 @@ fields!(UpstreamTimeouts: connect, head, idle, request, tunnel_idle);
 fields!(UpstreamTls: sni, ca, client, verify);
 fields!(Dns: servers, min, max);
 fields!(Account: name, region, keys, roles as "assume_role", signature, private, endpoints);
+fields!(DynamicDns: account, names, zone, a as "types", aaaa as "types", source, ttl, interval, line, exclusive, private);
 fields!(Runtime: workers, drain_timeout);
 fields!(Admin: listen, token_file);
 fields!(Log: level, access.*);
@@ -249,6 +250,7 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
         };
     }
     cloud!("account", accounts);
+    cloud!("dynamic_dns", dynamic_dns);
     diff.section("runtime", Some(&old.runtime), Some(&new.runtime));
     diff.section("admin", old.admin.as_ref(), new.admin.as_ref());
     diff.section("log", Some(&old.log), Some(&new.log));

@@ -281,7 +281,11 @@ mod tests {
     #[test]
     fn the_defaults_of_sections_of_the_cloud_are_those_that_are_filled_in() {
         // Kind, table, what must be there, and what else the file needs.
-        let kinds = [("alibaba", &crate::keys::ACCOUNT, "region: cn-hangzhou", "")];
+        let account = "alibaba: {default: {region: cn-hangzhou}}, ";
+        let kinds = [
+            ("alibaba", &crate::keys::ACCOUNT, "region: cn-hangzhou", ""),
+            ("dynamic_dns", &crate::keys::DYNAMIC_DNS, "names: [a.example.com], source: {interface: eth0}", account),
+        ];
         for (kind, table, needed, more) in kinds {
             let plain = "listeners: {one: {bind: \":80\", default_status: 404}}";
             let defaults = written(table);

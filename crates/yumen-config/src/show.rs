@@ -5,6 +5,7 @@
 
 mod cloud;
 mod discover;
+mod dynamic_dns;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ const MASK: &str = "***";
 /// had a part or whose name sounds like a secret's.
 pub fn show(config: &Config) -> Value {
     let Config { listeners, routes, middlewares, upstreams, runtime, admin, log, state_dir, cloud: all_cloud } = config;
-    let Cloud { accounts } = all_cloud;
+    let Cloud { accounts, dynamic_dns } = all_cloud;
     let inline = |m: &Middleware| !middlewares.contains_key(&m.name);
     let named = |name: &dyn Display, value: Value| (name.to_string(), value);
     let all = |entries: &mut dyn Iterator<Item = (String, Value)>| Value::Object(entries.collect());
@@ -41,6 +42,7 @@ pub fn show(config: &Config) -> Value {
         ("log", log_section(log)),
         ("state_dir", option(state_dir.as_ref(), |d| path(d))),
         ("alibaba", all(&mut accounts.values().map(|a| named(&a.name, cloud::account(a))))),
+        ("dynamic_dns", all(&mut dynamic_dns.iter().map(|(n, d)| named(n, dynamic_dns::dynamic_dns(d))))),
     ])
 }
 

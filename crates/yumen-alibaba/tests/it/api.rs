@@ -66,8 +66,10 @@ async fn records_come_and_go_with_every_signature() {
         assert_eq!(error.code(), "InvalidDomainName.NoExist");
     }
     let apex = Dns::new(cloud.client());
-    let added =
-        apex.add("sub.example.com", &Wish { rr: "@", kind: "A", value: "192.0.2.1", ttl: Some(1), line: None }).await.unwrap();
+    let added = apex
+        .add("sub.example.com", &Wish { rr: "@", kind: "A", value: "192.0.2.1", ttl: Some(1), line: None })
+        .await
+        .unwrap();
     let again = Wish { rr: "@", kind: "A", value: "192.0.2.1", ttl: Some(1), line: None };
     assert_eq!(apex.add("sub.example.com", &again).await.unwrap(), Added::There(added.id().to_owned()));
 }

@@ -68,3 +68,7 @@ name!(
     /// The name of an account of Alibaba Cloud.
     AccountName
 );
+name!(
+    /// The name of a section of `dynamic_dns`.
+    DynamicDnsName
+);

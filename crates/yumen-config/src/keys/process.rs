@@ -1,6 +1,6 @@
 //! The top level and what concerns the process.
 
-use super::cloud::ACCOUNT;
+use super::cloud::{ACCOUNT, DYNAMIC_DNS};
 use super::middleware::MIDDLEWARE;
 use super::proxy::{LISTENER, ROUTE, UPSTREAM};
 use super::{Kind, Table, key};
@@ -34,6 +34,7 @@ pub(crate) static ROOT: Table = Table {
         key("log", Kind::Section(&LOG), "", "The process log and the access log."),
         key("state_dir", Kind::Path, "", "Where the last good configuration is kept."),
         key("alibaba", Kind::Map(&Kind::Section(&ACCOUNT)), "", "Accounts of Alibaba Cloud, by name."),
+        key("dynamic_dns", Kind::Map(&Kind::Section(&DYNAMIC_DNS)), "", "Names kept at the addresses of this machine."),
     ],
 };
 

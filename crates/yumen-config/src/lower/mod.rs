@@ -107,7 +107,7 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         routes: routes.into_iter().map(|(route, _)| Arc::new(route)).collect(),
         middlewares,
         upstreams,
-        cloud: cloud::cloud(&accounts),
+        cloud: cloud::cloud(ctx, &files, &accounts),
         ..process
     }
 }

@@ -80,6 +80,8 @@ fn parse(text: &str) -> HashSet<Ipv6Addr> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[test]

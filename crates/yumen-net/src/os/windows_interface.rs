@@ -31,8 +31,7 @@ pub(super) fn addresses() -> io::Result<Vec<InterfaceAddress>> {
         let first: *mut IP_ADAPTER_ADDRESSES_LH = buffer.as_mut_ptr().cast();
         let flags = GAA_FLAG_SKIP_ANYCAST | GAA_FLAG_SKIP_MULTICAST | GAA_FLAG_SKIP_DNS_SERVER;
         // SAFETY: the buffer is as large as is told and aligned as its content; the size is a live local.
-        let outcome =
-            unsafe { GetAdaptersAddresses(u32::from(AF_UNSPEC), flags, ptr::null(), first, &raw mut size) };
+        let outcome = unsafe { GetAdaptersAddresses(u32::from(AF_UNSPEC), flags, ptr::null(), first, &raw mut size) };
         match outcome {
             // SAFETY: the list was just written into the buffer, which lives until the function returns.
             ERROR_SUCCESS => return Ok(unsafe { read(first) }),

@@ -24,6 +24,17 @@ struct Made {
     clients: BTreeMap<AccountName, (Arc<Account>, Client)>,
 }
 
+impl Made {
+    fn transport(&mut self) -> anyhow::Result<Arc<dyn Transport>> {
+        if let Some(transport) = &self.transport {
+            return Ok(Arc::clone(transport));
+        }
+        let made: Arc<dyn Transport> = Arc::new(HttpTransport::new().context("cannot prepare TLS")?);
+        self.transport = Some(Arc::clone(&made));
+        Ok(made)
+    }
+}
+
 impl Accounts {
     /// The client of an account. Blocks for as long as the disk takes.
     pub(crate) fn client(&self, account: &Arc<Account>) -> anyhow::Result<Client> {
@@ -31,14 +42,14 @@ impl Accounts {
         if let Some((_, client)) = made.clients.get(&account.name).filter(|(same, _)| same == account) {
             return Ok(client.clone());
         }
-        let transport = match &made.transport {
-            Some(transport) => Arc::clone(transport),
-            None => Arc::new(HttpTransport::new().context("cannot prepare TLS")?) as Arc<dyn Transport>,
-        };
-        made.transport = Some(Arc::clone(&transport));
-        let client = yumen_cloud::account::client(account, transport)?;
+        let client = yumen_cloud::account::client(account, made.transport()?)?;
         made.clients.insert(account.name.clone(), (Arc::clone(account), client.clone()));
         Ok(client)
+    }
+
+    /// What all clients send with.
+    pub(crate) fn transport(&self) -> anyhow::Result<Arc<dyn Transport>> {
+        self.made().transport()
     }
 
     /// The client of an account, away from the threads that must not block.

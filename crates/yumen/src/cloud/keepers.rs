@@ -16,6 +16,6 @@ pub(crate) struct Kept {
 }
 
 /// Everything, in the order of kinds and names. Blocks for as long as the disk takes.
-pub(crate) fn keepers(_config: &Config, _accounts: &Accounts) -> Vec<Kept> {
-    Vec::new()
+pub(crate) fn keepers(config: &Config, accounts: &Accounts) -> Vec<Kept> {
+    super::dynamic_dns::keepers(config, accounts)
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod secret;
 pub(crate) mod accounts;
+mod dynamic_dns;
 pub(crate) mod keepers;
 pub(crate) mod discovery;
 pub(crate) mod roster;
@@ -18,6 +19,7 @@ use yumen_telemetry::Registry;
 
 use accounts::Accounts;
 use discovery::{Candidate, Discovery};
+use roster::Roster;
 use secret::Secrets;
 
 /// All that runs in the cloud for this process.
@@ -27,13 +29,19 @@ pub(crate) struct Cloud {
     accounts: Arc<Accounts>,
     discovery: Discovery,
     secrets: Secrets,
+    dynamic_dns: Roster<dynamic_dns::Wanted>,
 }
 
 impl Cloud {
     /// Nothing runs yet; users whose passwords KMS keeps go into `vault`.
     pub(crate) fn new(registry: Arc<Registry>, vault: Arc<Vault>) -> Self {
-        let (accounts, discovery) = (Arc::default(), Discovery::default());
-        Self { registry, accounts, discovery, secrets: Secrets::new(vault) }
+        Self {
+            registry,
+            accounts: Arc::default(),
+            discovery: Discovery::default(),
+            secrets: Secrets::new(vault),
+            dynamic_dns: Roster::default(),
+        }
     }
 
     /// Gets what a configuration that may come into force needs to begin with; nothing that runs is touched.
@@ -46,5 +54,6 @@ impl Cloud {
         self.accounts.keep(&config.cloud);
         self.secrets.commit(config, &self.accounts, &self.registry);
         self.discovery.commit(candidate, &self.accounts, &self.registry);
+        dynamic_dns::commit(self, config);
     }
 }

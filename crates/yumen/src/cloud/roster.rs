@@ -13,7 +13,6 @@ pub(crate) struct Roster<S> {
 }
 
 /// A task that ends with this.
-#[allow(dead_code, reason = "it is held to be dropped")]
 struct Task(JoinHandle<()>);
 
 impl Drop for Task {
@@ -28,7 +27,6 @@ impl<S> Default for Roster<S> {
     }
 }
 
-#[allow(dead_code, reason = "each kind of duty has one")]
 impl<S: PartialEq> Roster<S> {
     /// Runs these and no others: stops what is gone or not the same, then starts what is new. To be called on the control
     /// runtime.
@@ -48,6 +46,7 @@ impl<S: PartialEq> Roster<S> {
     }
 
     /// Stops all.
+    #[allow(dead_code, reason = "the process ends with its runtime")]
     pub(crate) fn clear(&self) {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -33,9 +33,8 @@ impl FakeCloud {
 
     /// The section of the configuration with an account of this cloud.
     pub(crate) fn account(&self) -> String {
-        let products = [
-            "alb", "alidns", "cas", "ecs", "ga", "kms", "metadata", "nlb", "oss", "slb", "sls", "sts", "vpc",
-        ];
+        let products =
+            ["alb", "alidns", "cas", "ecs", "ga", "kms", "metadata", "nlb", "oss", "slb", "sls", "sts", "vpc"];
         let endpoints: Vec<String> =
             products.iter().map(|product| format!("{product}: \"http://{}\"", self.addr)).collect();
         format!(

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod alibaba;
-mod cloud;
 mod dynamic_dns;
 mod gateway;
 mod grpc;

@@ -1,33 +1,37 @@
 //! What the gateway does in the cloud beside traffic: one map by name for each kind of section.
 
 mod account;
+mod dynamic_dns;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 pub use account::{Account, AssumedRole, CloudKeys, Signature};
+pub use dynamic_dns::{AddressSource, DynamicDns, MetadataAddress, Want};
 
-use super::AccountName;
+use super::{AccountName, DynamicDnsName};
 
 /// The sections that concern the cloud.
 #[derive(Clone, Default, PartialEq)]
 pub struct Cloud {
     /// The accounts of Alibaba Cloud by name.
     pub accounts: BTreeMap<AccountName, Arc<Account>>,
+    /// Names that are kept at the addresses of this machine.
+    pub dynamic_dns: BTreeMap<DynamicDnsName, Arc<DynamicDns>>,
 }
 
 /// Kinds of which there is none are left out.
 impl fmt::Debug for Cloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accounts } = self;
+        let Self { accounts, dynamic_dns } = self;
         let mut all = f.debug_struct("Cloud");
         macro_rules! there {
             ($($kind:ident)*) => {$(if !$kind.is_empty() {
                 all.field(stringify!($kind), $kind);
             })*};
         }
-        there!(accounts);
+        there!(accounts dynamic_dns);
         all.finish()
     }
 }

@@ -1,5 +1,7 @@
 //! What concerns the cloud: one file for each kind of section.
 
 mod account;
+mod dynamic_dns;
 
 pub(crate) use account::*;
+pub(crate) use dynamic_dns::*;

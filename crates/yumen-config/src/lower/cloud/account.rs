@@ -19,7 +19,6 @@ const PRODUCTS: [&str; 16] = [
 ];
 
 /// The accounts that are declared.
-#[allow(dead_code, reason = "as below")]
 pub(in crate::lower) struct Accounts<'n> {
     known: Known<'n>,
     all: BTreeMap<AccountName, Arc<Account>>,
@@ -27,7 +26,6 @@ pub(in crate::lower) struct Accounts<'n> {
     is_broken: bool,
 }
 
-#[allow(dead_code, reason = "the kinds of sections that name accounts use it")]
 impl<'n> Accounts<'n> {
     pub(in crate::lower) fn read(ctx: &Ctx<'_>, files: &[Section<'n>]) -> Self {
         let nodes = named(ctx, files, "alibaba");
