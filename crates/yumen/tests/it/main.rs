@@ -23,6 +23,7 @@ mod client_certificates;
 mod discovery;
 mod dns;
 mod drain;
+mod drills;
 mod endpoint_tls;
 mod metrics;
 mod middleware;
