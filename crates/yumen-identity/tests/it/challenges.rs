@@ -35,6 +35,21 @@ async fn tls_alpn_01_proves_a_name_with_a_key_of_each_kind() {
 }
 
 #[tokio::test]
+async fn another_kind_of_key_or_another_ca_is_another_certificate() {
+    let stage = Stage::set(|_| {}).await;
+    let acme = stage.acme(vec![stage.http_way()]);
+    let mut wish = wish("www", &["a.example.test"]);
+    assert!(acme.ensure(&wish, When::Due).await.unwrap().is_new);
+    wish.key = KeyKind::P384;
+    assert!(acme.ensure(&wish, When::Due).await.unwrap().is_new);
+    assert!(!acme.ensure(&wish, When::Due).await.unwrap().is_new);
+    let mut authority = stage.authority();
+    authority.directory = authority.directory.replace("127.0.0.1", "localhost");
+    let other = Acme::new(authority, stage.store(), vec![stage.http_way()]).unwrap();
+    assert!(other.ensure(&wish, When::Due).await.unwrap().is_new);
+}
+
+#[tokio::test]
 async fn a_wildcard_and_its_apex_are_proved_side_by_side_and_a_third_name_by_http() {
     let stage = Stage::set(|_| {}).await;
     let mut http = stage.http_way();

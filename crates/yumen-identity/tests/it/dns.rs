@@ -7,8 +7,8 @@ use yumen_identity::challenge::{Proof, Responder as _};
 use yumen_identity::dns::{Exec, Provider, Rfc2136, Tsig, TsigAlgorithm};
 use yumen_identity::{Label, When};
 
-use crate::process::write;
 use crate::stage::{Stage, wish};
+use yumen_test::write;
 
 fn proof(name: &str, text: &str) -> Proof {
     let (name, text) = (name.to_owned(), text.to_owned());

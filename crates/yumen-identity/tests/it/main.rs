@@ -9,8 +9,5 @@ mod dns;
 mod limits;
 mod trouble;
 mod cloud;
-mod knot;
-mod pebble;
 mod answer;
-mod process;
 mod stage;

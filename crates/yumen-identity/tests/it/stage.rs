@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use yumen_identity::challenge::{Http01, TlsAlpn01};
-use yumen_identity::dns::{Dns01, Propagation, Provider, Resolver, Rfc2136, Wait};
+use yumen_identity::dns::{Dns01, Propagation, Provider, Resolver, Rfc2136, Tsig, TsigAlgorithm, Wait};
 use yumen_identity::{Acme, Authority, KeyKind, Label, Store, Way, Wish};
 
 use crate::answer;
-use crate::knot::Knot;
-use crate::pebble::{Pebble, Setup};
+use yumen_test::{Knot, Pebble, PebbleSetup};
 
 pub(crate) struct Stage {
     pub(crate) pebble: Pebble,
@@ -22,13 +21,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) async fn set(change: impl FnOnce(&mut Setup)) -> Self {
+    pub(crate) async fn set(change: impl FnOnce(&mut PebbleSetup)) -> Self {
         let (http, tls, knot) = (Http01::default(), TlsAlpn01::default(), Knot::start());
-        let mut setup = Setup {
+        let mut setup = PebbleSetup {
             dns: knot.address().to_string(),
             http: answer::http(http.clone()).await,
             tls: answer::tls(tls.clone()).await,
-            ..Setup::default()
+            ..PebbleSetup::default()
         };
         change(&mut setup);
         Self { pebble: Pebble::start(setup), knot, http, tls, folder: tempfile::tempdir().unwrap() }
@@ -72,11 +71,17 @@ impl Stage {
     }
 
     pub(crate) fn rfc2136(&self) -> Arc<dyn Provider> {
-        Arc::new(Rfc2136::new("knot", self.knot.address(), None, Some(Knot::key())).unwrap())
+        Arc::new(Rfc2136::new("knot", self.knot.address(), None, Some(knot_key())).unwrap())
     }
 }
 
 pub(crate) fn wish(label: &str, names: &[&str]) -> Wish {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     Wish::new(Label::parse(label).unwrap(), &names, KeyKind::P256).unwrap()
+}
+
+/// The key that may change its zones.
+fn knot_key() -> Tsig {
+    let (name, secret) = Knot::key();
+    Tsig::parse(name, TsigAlgorithm::HmacSha256, secret).unwrap()
 }

@@ -6,37 +6,44 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::process::{Process, free_port, on_free_port, write};
+use crate::server::{Server, free_port, on_free_port, write};
 
 /// A running Pebble that forgets everything when it ends.
-pub(crate) struct Pebble {
-    process: Process,
+pub struct Pebble {
+    process: Server,
     port: u16,
     management: u16,
-    setup: Setup,
+    setup: PebbleSetup,
     certificate: String,
     _folder: TempDir,
 }
 
 /// How it behaves.
 #[derive(Clone, Default)]
-pub(crate) struct Setup {
+pub struct PebbleSetup {
     /// Where it finds names.
-    pub(crate) dns: String,
+    pub dns: String,
     /// The port for HTTP-01.
-    pub(crate) http: u16,
+    pub http: u16,
     /// The port for TLS-ALPN-01.
-    pub(crate) tls: u16,
+    pub tls: u16,
     /// How many good nonces of a hundred are refused.
-    pub(crate) refused_nonces: u32,
+    pub refused_nonces: u32,
+    /// How many valid authorizations of a hundred are used again.
+    pub reused_authorizations: u32,
     /// How many other roots there are.
-    pub(crate) other_roots: u32,
+    pub other_roots: u32,
     /// The id and the key of accounts that are known from elsewhere; without them none are wanted.
-    pub(crate) external: Option<(String, String)>,
+    pub external: Option<(String, String)>,
 }
 
 impl Pebble {
-    pub(crate) fn start(setup: Setup) -> Self {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(setup: PebbleSetup) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         let certificate = params.self_signed(&key).unwrap().pem();
@@ -44,7 +51,7 @@ impl Pebble {
         on_free_port("pebble", |port| Self::start_at(port, setup.clone(), &pair))
     }
 
-    fn start_at(port: u16, setup: Setup, (certificate, key): &(String, String)) -> Option<Self> {
+    fn start_at(port: u16, setup: PebbleSetup, (certificate, key): &(String, String)) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let management = free_port();
         let config = json!({"pebble": {
@@ -61,38 +68,59 @@ impl Pebble {
         let config = write(folder.path(), "config.json", &config.to_string());
         let mut command = Command::new("pebble");
         command.arg("-config").arg(config).args(["-strict", "-dnsserver", &setup.dns]).env("PEBBLE_VA_NOSLEEP", "1");
-        command.env("PEBBLE_WFE_NONCEREJECT", setup.refused_nonces.to_string()).env("PEBBLE_AUTHZREUSE", "0");
+        command
+            .env("PEBBLE_WFE_NONCEREJECT", setup.refused_nonces.to_string())
+            .env("PEBBLE_AUTHZREUSE", setup.reused_authorizations.to_string());
         command.env("PEBBLE_ALTERNATE_ROOTS", setup.other_roots.to_string());
-        let process = Process::start(&mut command, folder.path().join("log"), "ACME directory available at")?;
+        let process = Server::start(&mut command, folder.path().join("log"), "ACME directory available at")?;
         let certificate = certificate.clone();
         Some(Self { process, port, management, setup, certificate, _folder: folder })
     }
 
     /// Ends it and starts one that knows nothing, at the same place.
-    pub(crate) fn forget(self, key: &str) -> Self {
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn forget(self, key: &str) -> Self {
         let Self { process, port, setup, certificate, .. } = self;
         drop(process);
         Self::start_at(port, setup, &(certificate, key.to_owned())).expect("pebble starts again")
     }
 
-    pub(crate) fn directory(&self) -> String {
+    /// The URL of its directory.
+    #[must_use]
+    pub fn directory(&self) -> String {
         format!("https://127.0.0.1:{}/dir", self.port)
     }
 
-    pub(crate) fn roots(&self) -> Vec<u8> {
+    /// The certificate of its own server, in PEM.
+    #[must_use]
+    pub fn roots(&self) -> Vec<u8> {
         self.certificate.clone().into_bytes()
     }
 
-    pub(crate) fn key(&self) -> String {
+    /// The key of its own server, in PEM.
+    ///
+    /// # Panics
+    /// When its file is gone.
+    #[must_use]
+    pub fn key(&self) -> String {
         std::fs::read_to_string(self._folder.path().join("key.pem")).unwrap()
     }
 
-    pub(crate) fn orders(&self) -> usize {
+    /// How many orders it got.
+    #[must_use]
+    pub fn orders(&self) -> usize {
         self.process.log().matches("Added order").count()
     }
 
     /// A root of the CA, as its management interface gives it.
-    pub(crate) fn root(&self, number: u32) -> String {
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn root(&self, number: u32) -> String {
         let url = format!("https://127.0.0.1:{}/roots/{number}", self.management);
         let output = Command::new("curl").args(["-ksSf", &url]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
