@@ -25,7 +25,7 @@ use crate::certificate::{Certificate, Facts};
 use crate::challenge::Responder;
 use crate::error::Error;
 use crate::renewal::{Renewal, Window};
-use crate::store::{Label, Store};
+use crate::store::{Label, Store, StoredOrigin};
 use wire::Wire;
 
 /// A CA, and who we are there.
@@ -72,6 +72,18 @@ pub enum KeyKind {
     P384,
     /// RSA with 2048 bits, for old clients.
     Rsa2048,
+}
+
+impl KeyKind {
+    /// As in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+            Self::Rsa2048 => "rsa2048",
+        }
+    }
 }
 
 /// A certificate that is wanted.
@@ -207,6 +219,7 @@ impl Acme {
         let present = usable(self.store.certificate(&wish.label))?;
         if when == When::Due
             && let Some(certificate) = present.clone().filter(|certificate| certificate.is_for(wish.names()))
+            && self.is_of_wish(wish)?
         {
             let renewal = self.renewal(&certificate).await;
             if !renewal.is_due(now()) {
@@ -219,9 +232,21 @@ impl Acme {
         }
         let certificate = self.order(wish, present.as_ref()).await?;
         self.store.keep_certificate(&wish.label, &certificate)?;
+        // In this order: a process that ends in between orders once too often, and never goes on with the wrong one.
+        self.store.keep_origin(&wish.label, &self.origin(wish))?;
         self.store.forget_order(&wish.label)?;
         let renewal = self.renewal(&certificate).await;
         Ok(Ensured { certificate, is_new: true, renewal })
+    }
+
+    fn origin(&self, wish: &Wish) -> StoredOrigin {
+        StoredOrigin { directory: self.authority.directory.clone(), key: wish.key.as_str().to_owned() }
+    }
+
+    /// Whether the certificate on the disk is of this CA and has the kind of key that is wanted. One of which nothing is
+    /// known is taken.
+    fn is_of_wish(&self, wish: &Wish) -> Result<bool, Error> {
+        Ok(usable(self.store.origin(&wish.label))?.is_none_or(|origin| origin == self.origin(wish)))
     }
 
     /// When a certificate of this CA is to be renewed: in the window that the CA suggests (RFC 9773), or without one at

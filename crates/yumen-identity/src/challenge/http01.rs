@@ -1,7 +1,9 @@
 //! HTTP-01: texts at a well-known path on port 80.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use super::{Doing, Hiding, Kind, Proof, Responder};
 use crate::store::Label;
@@ -9,12 +11,14 @@ use crate::store::Label;
 /// What every path of a challenge starts with.
 const FOLDER: &str = "/.well-known/acme-challenge/";
 
-/// The texts that are wanted at the moment. Clones share the table: one is for the engine, one for the server.
+/// The texts that are wanted at the moment. Clones share the table: one is for the engine, one for the server, which reads
+/// it without a lock.
 #[derive(Clone, Default)]
 pub struct Http01 {
-    table: Arc<RwLock<HashMap<String, Shown>>>,
+    table: Arc<ArcSwap<HashMap<String, Shown>>>,
 }
 
+#[derive(Clone)]
 struct Shown {
     certificate: Label,
     text: String,
@@ -27,8 +31,7 @@ impl Http01 {
     #[must_use]
     pub fn answer(&self, path: &str) -> Option<String> {
         let token = path.strip_prefix(FOLDER)?;
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.get(token).map(|shown| shown.text.clone())
+        self.table.load().get(token).map(|shown| shown.text.clone())
     }
 }
 
@@ -38,18 +41,24 @@ impl Responder for Http01 {
     }
 
     fn show<'a>(&'a self, certificate: &'a Label, proofs: &'a [Proof]) -> Doing<'a, ()> {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.extend(proofs.iter().map(|proof| {
-            let shown = Shown { certificate: certificate.clone(), text: proof.authorization.clone() };
-            (proof.token.clone(), shown)
-        }));
+        self.table.rcu(|table| {
+            let mut table = HashMap::clone(table);
+            table.extend(proofs.iter().map(|proof| {
+                let shown = Shown { certificate: certificate.clone(), text: proof.authorization.clone() };
+                (proof.token.clone(), shown)
+            }));
+            table
+        });
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn hide<'a>(&'a self, certificate: &'a Label) -> Hiding<'a> {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        // All of the certificate's, also those of an order that was given up half way.
-        table.retain(|_, shown| shown.certificate != *certificate);
+        self.table.rcu(|table| {
+            let mut table = HashMap::clone(table);
+            // All of the certificate's, also those of an order that was given up half way.
+            table.retain(|_, shown| shown.certificate != *certificate);
+            table
+        });
         Box::pin(std::future::ready(()))
     }
 }

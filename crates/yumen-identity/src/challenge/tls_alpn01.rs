@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -17,12 +18,14 @@ use crate::store::Label;
 /// The protocol that a CA offers (RFC 8737 section 6.2). The server must choose it, and close after the handshake.
 pub const ACME_TLS: &[u8] = b"acme-tls/1";
 
-/// The certificates that are wanted at the moment. Clones share the table: one is for the engine, one for the server.
+/// The certificates that are wanted at the moment. Clones share the table: one is for the engine, one for the server, which
+/// reads it without a lock.
 #[derive(Clone, Default)]
 pub struct TlsAlpn01 {
-    table: Arc<RwLock<HashMap<String, Vec<Shown>>>>,
+    table: Arc<ArcSwap<HashMap<String, Vec<Shown>>>>,
 }
 
+#[derive(Clone)]
 struct Shown {
     certificate: Label,
     key: Arc<CertifiedKey>,
@@ -43,7 +46,7 @@ impl TlsAlpn01 {
     /// The certificate for a name, when the handshake is known to be one of a CA.
     #[must_use]
     pub fn answer_name(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table.load();
         let shown = table.get(&name.to_ascii_lowercase())?.last()?;
         Some(shown.key.clone())
     }
@@ -75,19 +78,25 @@ impl Responder for TlsAlpn01 {
                     reason,
                 })?;
                 let shown = Shown { certificate: certificate.clone(), key: Arc::new(key) };
-                let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-                table.entry(proof.name.to_ascii_lowercase()).or_default().push(shown);
+                self.table.rcu(|table| {
+                    let mut table = HashMap::clone(table);
+                    table.entry(proof.name.to_ascii_lowercase()).or_default().push(shown.clone());
+                    table
+                });
             }
             Ok(())
         })
     }
 
     fn hide<'a>(&'a self, certificate: &'a Label) -> Hiding<'a> {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        for shown in table.values_mut() {
-            shown.retain(|shown| shown.certificate != *certificate);
-        }
-        table.retain(|_, shown| !shown.is_empty());
+        self.table.rcu(|table| {
+            let mut table = HashMap::clone(table);
+            for shown in table.values_mut() {
+                shown.retain(|shown| shown.certificate != *certificate);
+            }
+            table.retain(|_, shown| !shown.is_empty());
+            table
+        });
         Box::pin(std::future::ready(()))
     }
 }

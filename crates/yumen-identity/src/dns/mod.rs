@@ -18,7 +18,7 @@ pub use exec::Exec;
 pub use propagation::{Propagation, Wait};
 pub use rfc2136::{Rfc2136, Tsig, TsigAlgorithm};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::challenge::{Doing, Hiding, Kind, Proof, Responder};
@@ -57,13 +57,27 @@ pub struct Dns01 {
     store: Store,
     providers: Vec<(String, Arc<dyn Provider>)>,
     propagation: Propagation,
+    /// By the label of a provider.
+    others: Vec<(String, Propagation)>,
 }
 
 impl Dns01 {
     /// `providers` are those for the names below a suffix; the longest one that fits is taken, and the empty one fits all.
     #[must_use]
     pub fn new(store: Store, providers: Vec<(String, Arc<dyn Provider>)>, propagation: Propagation) -> Self {
-        Self { store, providers, propagation }
+        Self { store, providers, propagation, others: Vec::new() }
+    }
+
+    /// Waits in another way for the records of some providers, each by its label.
+    #[must_use]
+    pub fn with_propagation(mut self, others: Vec<(String, Propagation)>) -> Self {
+        self.others = others;
+        self
+    }
+
+    fn propagation(&self, provider: &str) -> &Propagation {
+        let other = self.others.iter().find(|(label, _)| label == provider);
+        other.map_or(&self.propagation, |(_, propagation)| propagation)
     }
 
     fn provider(&self, name: &str) -> Option<&Arc<dyn Provider>> {
@@ -83,7 +97,7 @@ impl Dns01 {
             wanted.push((proof, end, provider));
         }
         self.purge(certificate, |record| wanted.iter().any(|(proof, end, _)| is_of(record, end, &proof.text))).await;
-        let mut expected: BTreeMap<String, Expected> = BTreeMap::new();
+        let mut expected: BTreeMap<String, Expected<'_>> = BTreeMap::new();
         for (proof, end, provider) in &wanted {
             let mut record = StoredRecord {
                 certificate: certificate.to_string(),
@@ -101,11 +115,15 @@ impl Dns01 {
             let entry = expected.entry(end.clone()).or_default();
             entry.values.push(proof.text.clone());
             entry.name_servers = added.name_servers;
+            entry.provider = provider.label();
         }
         for (name, expected) in &expected {
-            self.propagation.wait(name, &expected.values, &expected.name_servers).await?;
+            self.propagation(expected.provider).wait(name, &expected.values, &expected.name_servers).await?;
         }
-        self.propagation.settle().await;
+        let providers: BTreeSet<&str> = expected.values().map(|expected| expected.provider).collect();
+        for provider in providers {
+            self.propagation(provider).settle().await;
+        }
         Ok(())
     }
 
@@ -152,7 +170,8 @@ impl Responder for Dns01 {
 
 /// What has to be seen at one name.
 #[derive(Default)]
-struct Expected {
+struct Expected<'a> {
+    provider: &'a str,
     values: Vec<String>,
     name_servers: Vec<String>,
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode, UpdateMessage as _};
 use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, TSigner};
@@ -32,6 +34,19 @@ pub struct Tsig {
     pub algorithm: TsigAlgorithm,
     /// The secret itself, not its base64 form.
     pub secret: Vec<u8>,
+}
+
+impl Tsig {
+    /// Takes the secret in base64, as the tools of name servers write it.
+    ///
+    /// # Errors
+    /// It is no base64; the error does not tell it.
+    pub fn parse(name: &str, algorithm: TsigAlgorithm, secret: &str) -> Result<Self, Error> {
+        let secret = STANDARD
+            .decode(secret.trim())
+            .map_err(|_| Error::Dns(format!("the secret of the TSIG key `{name}` is no base64")))?;
+        Ok(Self { name: name.to_owned(), algorithm, secret })
+    }
 }
 
 impl fmt::Debug for Tsig {

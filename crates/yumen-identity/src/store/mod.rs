@@ -50,6 +50,15 @@ pub struct StoredAccount {
     pub credentials: serde_json::Value,
 }
 
+/// What a certificate on the disk was ordered as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredOrigin {
+    /// The directory of the CA.
+    pub directory: String,
+    /// The kind of its key: `p256`, `p384` or `rsa2048`.
+    pub key: String,
+}
+
 /// An order that is under way.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct StoredOrder {
@@ -126,6 +135,22 @@ impl Store {
     /// What the disk says; the one before stays then.
     pub fn keep_certificate(&self, label: &Label, certificate: &Certificate) -> Result<(), Error> {
         write(&self.path(CERTIFICATE, label.as_str(), "pem"), certificate.to_pem().as_bytes())
+    }
+
+    /// What the certificate of this name was ordered as, when that is known.
+    ///
+    /// # Errors
+    /// The file cannot be read, others may read it, or it is damaged.
+    pub fn origin(&self, label: &Label) -> Result<Option<StoredOrigin>, Error> {
+        read_json(&self.path(CERTIFICATE, label.as_str(), "json"))
+    }
+
+    /// Remembers what a certificate was ordered as, after it was kept. The caller holds the lock of the name.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn keep_origin(&self, label: &Label, origin: &StoredOrigin) -> Result<(), Error> {
+        write_json(&self.path(CERTIFICATE, label.as_str(), "json"), origin)
     }
 
     /// The account at a CA, when there is one.
