@@ -134,7 +134,7 @@ fn surroundings() -> (&'static Control, &'static Ports) {
     let (control, ports) = ALL.get_or_init(|| {
         let Ok(control) = Control::start(1) else { panic!("no thread") };
         let (registry, resolver) = (Arc::new(Registry::new(1)), Arc::new(Resolver::start()));
-        let ports = Ports { registry, resolver, vault: Arc::default(), discovery: Arc::new(()) };
+        let ports = Ports::alone(registry, resolver);
         (control, ports)
     });
     (control, ports)

@@ -79,8 +79,8 @@ pub struct AdminClient {
 }
 
 impl AdminClient {
-    /// A client for a gateway that listens there; only [`AdminClient::reload`] and
-    /// [`AdminClient::upgrade`] need the token.
+    /// A client for a gateway that listens there; only [`AdminClient::reload`],
+    /// [`AdminClient::upgrade`] and [`AdminClient::renew`] need the token.
     pub fn new(listen: Listen, token: Option<Token>) -> Self {
         Self { listen, token }
     }
@@ -116,6 +116,11 @@ impl AdminClient {
     /// Starts the program anew in the place of the one that runs. A refusal says why it goes on running.
     pub async fn upgrade(&self) -> Result<Value, ClientError> {
         self.json(Method::POST, "/upgrade", None).await
+    }
+
+    /// Renews a certificate that the gateway obtains; in any case by `now`.
+    pub async fn renew(&self, certificate: &str, now: bool) -> Result<Value, ClientError> {
+        self.json(Method::POST, "/renew", Some(json!({"certificate": certificate, "now": now}))).await
     }
 
     /// Which route a request would meet, and why.
@@ -203,7 +208,7 @@ impl AdminClient {
             Listen::Unix(_) | Listen::Pipe(_) => "localhost".to_owned(),
         };
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
-        if let Some(token) = self.token.as_ref().filter(|_| matches!(path, "/reload" | "/upgrade")) {
+        if let Some(token) = self.token.as_ref().filter(|_| matches!(path, "/reload" | "/upgrade" | "/renew")) {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.text()));
         }
         let body = match question {

@@ -32,6 +32,7 @@ GET  /metrics  metrics in the Prometheus text format
 GET  /healthz  200 while the process lives
 GET  /readyz   200 while traffic is welcome, 503 before and after
 POST /explain  which route a request would meet and why; JSON in, nothing is sent anywhere
+POST /renew    renews a certificate that the gateway obtains; JSON in; needs the token
 POST /reload   loads the configuration again; needs the token
 POST /upgrade  starts the program anew, hands it the sockets and leaves when it serves; needs the token
 ";
@@ -59,10 +60,10 @@ impl Desk {
     async fn serve(&self, head: &Parts, body: Incoming) -> Result<Answer, Refusal> {
         gate::admit(head, &self.wall)?;
         let path = head.uri.path();
-        let is_write = matches!(path, "/reload" | "/upgrade" | "/explain");
+        let is_write = matches!(path, "/reload" | "/upgrade" | "/renew" | "/explain");
         match path {
-            "/" | "/status" | "/config" | "/metrics" | "/healthz" | "/readyz" | "/reload" | "/upgrade" | "/explain" => {
-            }
+            "/" | "/status" | "/config" | "/metrics" | "/healthz" | "/readyz" => {}
+            _ if is_write => {}
             _ => return Err(unknown_path()),
         }
         if is_write && head.method != hyper::Method::POST {
@@ -72,10 +73,14 @@ impl Desk {
             return Err(Refusal::method("GET, HEAD"));
         }
         match path {
-            "/reload" | "/upgrade" => {
+            "/reload" | "/upgrade" | "/renew" => {
                 gate::authorise(&head.headers, &self.token.read().unwrap_or_else(PoisonError::into_inner))?;
-                read_body(head, body).await?;
-                if path == "/reload" { self.reload().await } else { self.upgrade().await }
+                let body = read_body(head, body).await?;
+                match path {
+                    "/reload" => self.reload().await,
+                    "/renew" => self.renew(&body).await,
+                    _ => self.upgrade().await,
+                }
             }
             "/explain" => self.explain(&read_body(head, body).await?).await,
             _ => self.read(path).await,
@@ -138,6 +143,27 @@ impl Desk {
         })
     }
 
+    /// In a task of its own, as a reload.
+    async fn renew(&self, body: &[u8]) -> Result<Answer, Refusal> {
+        let refused = |error: serde_json::Error| {
+            let help = r#"send {"certificate": "NAME"} and, if wanted, "now": true"#;
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "question_invalid",
+                format!("cannot read what to renew: {error}"),
+                help,
+            )
+        };
+        let Renewal { certificate, now } = serde_json::from_slice(body).map_err(refused)?;
+        let control = Arc::clone(&self.control);
+        let outcome =
+            tokio::spawn(async move { control.renew(&certificate, now).await }).await.map_err(|_| defect())?;
+        outcome.map(|report| json_answer(StatusCode::OK, &report)).map_err(|why| {
+            let help = "what was served goes on being served; mend what is named, the gateway tries again by itself";
+            Refusal::new(StatusCode::CONFLICT, "renewal_failed", why, help)
+        })
+    }
+
     async fn explain(&self, body: &[u8]) -> Result<Answer, Refusal> {
         let refused = |error: String| {
             Refusal::new(
@@ -152,6 +178,15 @@ impl Desk {
         let answer = self.ask(move |control| control.explain(&question.into())).await?;
         answer.map(|value| json_answer(StatusCode::OK, &value)).map_err(refused)
     }
+}
+
+/// The body of `POST /renew`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Renewal {
+    certificate: String,
+    #[serde(default)]
+    now: bool,
 }
 
 /// The body of `POST /explain`.

@@ -45,6 +45,15 @@ impl Control for Fake {
         })
     }
 
+    fn renew<'a>(&'a self, certificate: &'a str, now: bool) -> Pending<'a, Result<Value, String>> {
+        Box::pin(async move {
+            match certificate {
+                "www" => Ok(json!({"name": certificate, "is_new": now})),
+                other => Err(format!("there is no certificate `{other}`")),
+            }
+        })
+    }
+
     fn upgrade(&self) -> Pending<'_, Result<Value, String>> {
         Box::pin(async {
             if self.is_broken.load(Ordering::SeqCst) {

@@ -41,6 +41,10 @@ pub trait Control: Send + Sync {
     /// running.
     fn upgrade(&self) -> Pending<'_, Result<Value, String>>;
 
+    /// Renews a certificate that the gateway obtains: in any case by `now`, else when it is missing or due. `Err` says why it
+    /// was not; what is served goes on being served. When it takes long, the answer says that it is under way.
+    fn renew<'a>(&'a self, certificate: &'a str, now: bool) -> Pending<'a, Result<Value, String>>;
+
     /// Walks the tables in force for a request, without traffic. `Err` says what is wrong with the question.
     fn explain(&self, request: &ExplainRequest) -> Result<Value, String>;
 

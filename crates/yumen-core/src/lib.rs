@@ -13,6 +13,7 @@ mod exchange;
 mod rpc;
 mod conn;
 mod certificate;
+mod challenge;
 mod met;
 mod message;
 mod body;
@@ -23,6 +24,7 @@ mod source;
 
 pub use body::{Body, BodyStream, Frame};
 pub use certificate::{AlternativeName, Caller, ClientCertificate};
+pub use challenge::Challenges;
 pub use conn::{Conn, Proxied, TlsFacts, write_address};
 pub use control::{Control, ExplainRequest, Pending};
 pub use discovery::{Discovered, DiscoveredEndpoint, Discovery};

@@ -25,7 +25,7 @@ use quinn::{ConnectionError, ConnectionId, ConnectionIdGenerator, EndpointConfig
 use tokio::sync::Notify;
 
 use crate::listen::{Tag, unmapped};
-use crate::tls::quic::{QuicTls, facts};
+use crate::tls::quic::{QuicTls, Told, facts};
 use crate::tls::{ClientFault, ServerTls, TlsError, TlsFacts, provider};
 use crate::udp::{BoundUdp, QUIC_ID};
 pub use h3_quinn::{Connection as Carrier, RecvStream, SendStream};
@@ -222,7 +222,7 @@ impl Incoming {
     /// the rest of it. Bound both with [`crate::rt::timeout`]. The server name is put into `sni` as soon as it is known.
     ///
     /// # Errors
-    /// [`TlsError::Client`] with what the handshake failed with.
+    /// [`TlsError::Client`] with what the handshake failed with, or [`TlsError::NoCertificate`].
     pub async fn shake(self, server: &QuicServer, sni: &mut Option<Box<str>>) -> Result<Shaken, TlsError> {
         let tls = Arc::new(server.tls.another());
         let mut config = quinn::ServerConfig::clone(&server.config);
@@ -240,9 +240,10 @@ impl Incoming {
             (Ok(_), false) => (connecting.await, None),
             (Err(error), _) => (Err(error), None),
         };
-        let quinn = quinn.map_err(|error| match tls.told().fault {
-            Some((fault, cause)) => TlsError::Client { fault, cause },
-            None => other(error.to_string()),
+        let quinn = quinn.map_err(|error| match tls.told() {
+            Told { is_unserved: true, sni, .. } => TlsError::no_certificate(sni.as_deref()),
+            Told { fault: Some((fault, cause)), .. } => TlsError::Client { fault, cause },
+            _ => other(error.to_string()),
         })?;
         let facts = facts(&quinn, told).inspect_err(|_| quinn.close(VarInt::from_u32(NO_ERROR), b""))?;
         let early = rest.is_some().then(Rc::default);

@@ -5,6 +5,7 @@
 
 pub(crate) mod quic;
 mod server;
+mod names;
 mod noting;
 mod trust;
 mod identity;
@@ -21,7 +22,8 @@ pub use yumen_core::TlsFacts;
 pub use certificate::{Certificate, CertificateError, CertificateFiles, CertificateWarning};
 pub use client::{ClientTls, ClientTlsOptions, Roots, connect, connect_offering};
 pub use identity::describe_client;
-pub use server::{CertificateSet, ClientFault, QuicTlsOptions, ServerTls, ServerTlsOptions, handshake_server};
+pub use names::{Cell, CertificateSet, Keyring, Served};
+pub use server::{ClientFault, QuicTlsOptions, ServerTls, ServerTlsOptions, handshake_server};
 pub use trust::{ClientAuth, ClientPolicy, Trusts};
 
 /// The one provider of cryptography. docs/decisions/0003-tls-provider.md has the reasons.
@@ -77,12 +79,29 @@ pub enum TlsError {
         /// What is wrong and what to do.
         cause: String,
     },
+    /// No certificate answers for the server name.
+    #[error("no certificate is here for {name}")]
+    NoCertificate {
+        /// The name the client asked for, or words for none.
+        name: String,
+    },
+    /// A CA looked whether a name is ours, and was shown so (RFC 8737). No failure, and the end of the connection.
+    #[error("a CA looked whether the name is served here")]
+    Challenge,
     /// The client left before it sent a byte, as whoever only looks whether the port is open.
     #[error("the client left before the TLS handshake")]
     Silent,
     /// The connection broke during the handshake.
     #[error("connection lost during the TLS handshake: {0}")]
     Io(#[source] io::Error),
+}
+
+impl TlsError {
+    pub(crate) fn no_certificate(name: Option<&str>) -> Self {
+        Self::NoCertificate {
+            name: name.map_or_else(|| "a client without a server name".to_owned(), |n| format!("`{n}`")),
+        }
+    }
 }
 
 fn facts(common: &rustls::CommonState, sni: Option<&str>) -> TlsFacts {

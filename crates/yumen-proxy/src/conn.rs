@@ -171,8 +171,12 @@ async fn shake(
     match shaken {
         Ok(Ok(both)) => Ok(both),
         Ok(Err(TlsError::Silent)) => Err(None),
+        Ok(Err(TlsError::Challenge)) => {
+            tracing::debug!(listener = %listener.config.name, sni, "a CA looked whether the name is served here");
+            Err(None)
+        }
         Ok(Err(TlsError::Io(e))) => refuse(gone(&e), format!("handshake failed: {e}")),
-        Ok(Err(e)) => refuse(refusal::of(&e), format!("handshake failed: {e}")),
+        Ok(Err(e)) => Err(Some(refusal::handshake(&e))),
         Err(_) => refuse(reasons::HANDSHAKE_TIMEOUT, "handshake took too long".to_owned()),
     }
 }

@@ -155,7 +155,7 @@ impl Client {
                 }
                 return http::h3::serve((self.worker, conn), connection, Arc::clone(&listener), self.watch).await;
             }
-            Ok(Err(error)) => failed(refusal::of(&error), format!("handshake failed: {error}")),
+            Ok(Err(error)) => refusal::handshake(&error),
             Err(_) => failed(reasons::HANDSHAKE_TIMEOUT, "handshake took too long".to_owned()),
         };
         refusal::count(&listener.metrics, index, &error);

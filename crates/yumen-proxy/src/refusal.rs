@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use yumen_core::{Conn, Error, Finished, Reason};
+use yumen_core::{Conn, Error, Finished, Reason, Side, Stage};
 use yumen_net::rt;
 use yumen_net::tls::{ClientFault, TlsError};
 use yumen_telemetry::{ListenerMetrics, StreamRecord, reasons};
@@ -58,9 +58,20 @@ const CERTIFICATE: [Reason; 5] = [
     reasons::CLIENT_CERT_REFUSED,
 ];
 
+/// A handshake that failed.
+pub(crate) fn handshake(e: &TlsError) -> Error {
+    let reason = of(e);
+    let side = if reason == reasons::NO_CERTIFICATE { Side::Us } else { Side::Client };
+    Error::new(side, Stage::Handshake, reason).detail(format!("handshake failed: {e}"))
+}
+
 /// The reason of a handshake that failed.
-pub(crate) fn of(e: &TlsError) -> Reason {
-    let TlsError::Client { fault, .. } = e else { return reasons::HANDSHAKE_FAILED };
+fn of(e: &TlsError) -> Reason {
+    let fault = match e {
+        TlsError::Client { fault, .. } => fault,
+        TlsError::NoCertificate { .. } => return reasons::NO_CERTIFICATE,
+        _ => return reasons::HANDSHAKE_FAILED,
+    };
     match fault {
         ClientFault::NotTls => reasons::NOT_TLS,
         ClientFault::CertificateMissing => reasons::CLIENT_CERT_MISSING,

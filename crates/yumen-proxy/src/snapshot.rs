@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use yumen_config::config::{self, Config, HostPattern};
-use yumen_core::{Discovery, Met};
+use yumen_core::{Challenges, Discovery, Met};
 use yumen_http1::Limits;
 use yumen_net::dial::Resolver;
 use yumen_net::quic::{QuicOptions, QuicServer};
 use yumen_net::rt;
 use yumen_net::tls::{
-    Certificate, CertificateFiles, CertificateSet, ClientAuth, ClientPolicy, ClientTls, ClientTlsOptions,
-    QuicTlsOptions, Roots, ServerTls, ServerTlsOptions, TlsError, TlsVersion, Trusts,
+    Certificate, CertificateFiles, CertificateSet, ClientAuth, ClientPolicy, ClientTls, ClientTlsOptions, Keyring,
+    QuicTlsOptions, Roots, Served, ServerTls, ServerTlsOptions, TlsError, TlsVersion, Trusts,
 };
 use yumen_telemetry::{ListenerMetrics, Registry};
 
@@ -73,6 +73,18 @@ pub struct Ports {
     pub vault: Arc<Vault>,
     /// Endpoints that are known outside.
     pub discovery: Arc<dyn Discovery>,
+    /// Certificates that are obtained while the gateway runs.
+    pub keyring: Arc<Keyring>,
+    /// What plain listeners show to a CA.
+    pub challenges: Option<Arc<dyn Challenges>>,
+}
+
+impl Ports {
+    /// With nothing else outside.
+    pub fn alone(registry: Arc<Registry>, resolver: Arc<Resolver>) -> Self {
+        let (vault, keyring) = (Arc::default(), Arc::default());
+        Self { registry, resolver, vault, discovery: Arc::new(()), keyring, challenges: None }
+    }
 }
 
 /// What is running.
@@ -114,6 +126,8 @@ pub(crate) struct Listener {
     /// Where datagrams go, and streams whose server name is not listed.
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) sni: Vec<(HostPattern, Arc<Upstream>)>,
+    /// Where a CA may look whether a name is ours, which it does without TLS (RFC 8555 section 8.3).
+    pub(crate) challenges: Option<Arc<dyn Challenges>>,
 }
 
 /// A listener as its connections know it: they may outlive its tables by far, and must not keep them.
@@ -159,7 +173,7 @@ impl Snapshot {
         let mut listeners = HashMap::new();
         let mut pending = Vec::new();
         for (name, section) in &config.listeners {
-            let tls = build_tls(section, previous, &mut pending)?;
+            let tls = build_tls(section, (&config, ports), previous, &mut pending)?;
             let find = |name: &config::UpstreamName| upstreams.get(name.as_str()).cloned();
             let limits = &section.limits;
             let metrics = ports.registry.listener(name.as_str());
@@ -174,6 +188,7 @@ impl Snapshot {
                 metrics,
                 upstream: section.upstream.as_ref().and_then(find),
                 sni: section.sni.iter().filter_map(|(host, name)| Some((host.clone(), find(name)?))).collect(),
+                challenges: ports.challenges.clone().filter(|_| section.tls.is_none()),
                 config: Arc::clone(section),
             };
             listeners.insert(name.arc(), Arc::new(listener));
@@ -391,6 +406,7 @@ fn build_quic(
 
 fn build_tls(
     section: &config::Listener,
+    (config, ports): (&Config, &Ports),
     previous: &Snapshot,
     pending: &mut Vec<(Arc<ServerTls>, CertificateSet, Trusts)>,
 ) -> Result<Option<Arc<ServerTls>>, BuildError> {
@@ -399,11 +415,20 @@ fn build_tls(
         |e: &dyn std::fmt::Display| BuildError::Listener { listener: section.name.to_string(), problem: e.to_string() };
     let mut certificates = Vec::new();
     for certificate in &tls.certificates {
-        let (loaded, warnings) = Certificate::load(&files(certificate)).map_err(|e| failed(&e))?;
+        let pair = match certificate {
+            config::Served::Files(pair) => pair,
+            config::Served::Obtained(name) => {
+                let section = config.cloud.certificates.get(name);
+                let names = section.map(|s| s.names.iter().map(|n| n.as_str().into()).collect()).unwrap_or_default();
+                certificates.push(Served::Kept { cell: ports.keyring.cell(name.as_str()), names });
+                continue;
+            }
+        };
+        let (loaded, warnings) = Certificate::load(&files(pair)).map_err(|e| failed(&e))?;
         for warning in warnings {
             tracing::warn!(listener = %section.name, "{warning}");
         }
-        certificates.push(loaded);
+        certificates.push(Served::Fixed(loaded));
     }
     let set = CertificateSet { certificates, default: Some(0) };
     let clients = tls.clients.as_ref().map(client_auth).unwrap_or_default();
@@ -420,7 +445,11 @@ fn build_tls(
         config::TlsVersion::V13 => TlsVersion::Tls13,
     };
     let options = ServerTlsOptions { min_version, alpn: tls.alpn.clone(), clients, quic: quic(section) };
-    ServerTls::build(&options, set, &trusts).map(|tls| Some(Arc::new(tls))).map_err(|e| failed(&e))
+    let mut built = ServerTls::build(&options, set, &trusts).map_err(|e| failed(&e))?;
+    if let Some(challenges) = ports.keyring.challenges() {
+        built = built.with_challenges(challenges).map_err(|e| failed(&e))?;
+    }
+    Ok(Some(Arc::new(built)))
 }
 
 #[cfg(test)]
@@ -436,12 +465,7 @@ mod tests {
 
     #[tokio::test]
     async fn route_is_carried_over_while_its_section_its_upstream_and_what_it_reads_stay_the_same() {
-        let ports = Ports {
-            registry: Arc::new(Registry::new(1)),
-            resolver: Arc::new(Resolver::start()),
-            vault: Arc::default(),
-            discovery: Arc::new(()),
-        };
+        let ports = Ports::alone(Arc::new(Registry::new(1)), Arc::new(Resolver::start()));
         let text = |path: &str, balance: &str| {
             format!(
                 "listeners: {{ web: {{ bind: '127.0.0.1:0' }} }}\n\

@@ -113,6 +113,17 @@ impl Certificate {
         Ok((certificate, warnings))
     }
 
+    /// Takes a chain, leaf first, and its key from texts in PEM; `file` is where they are kept, for the errors.
+    ///
+    /// # Errors
+    /// As [`Certificate::load`].
+    pub fn from_pem(chain: &str, key: &str, file: &Path) -> Result<Self, CertificateError> {
+        let files = CertificateFiles { chain: file.to_owned(), key: file.to_owned() };
+        let chain = chain_of(chain.as_bytes(), file)?;
+        let key = key_of(key.as_bytes(), file)?;
+        Self::from_der(chain, key, &files).map(|(certificate, _)| certificate)
+    }
+
     fn from_der(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
@@ -147,6 +158,12 @@ impl Certificate {
         warnings.extend(times.and_then(|t| time_warning(t, &files.chain)));
         let not_after = times.and_then(|(_, end)| u64::try_from(end).ok()).map(since_epoch);
         Ok((Self { key: Arc::new(key), names, not_after }, warnings))
+    }
+
+    /// Whether it is the first one of a chain in PEM.
+    pub fn is_of(&self, chain: &str) -> bool {
+        let first = CertificateDer::pem_slice_iter(chain.as_bytes()).next();
+        first.and_then(Result::ok).is_some_and(|first| self.key.cert.first() == Some(&first))
     }
 
     /// The DNS names it is good for, in lower case; `*.` for wildcards.
@@ -197,8 +214,11 @@ fn unreadable(file: &Path, e: &io::Error) -> CertificateError {
 
 /// All certificates of a PEM file, at least one.
 pub(super) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let text = fs::read(file).map_err(|e| unreadable(file, &e))?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    chain_of(&fs::read(file).map_err(|e| unreadable(file, &e))?, file)
+}
+
+fn chain_of(text: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     let wrong = |problem| CertificateError {
         file: file.to_owned(),
         problem,
@@ -212,8 +232,11 @@ pub(super) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Ce
 }
 
 fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
-    let text = fs::read(file).map_err(|e| unreadable(file, &e))?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|e| {
+    key_of(&fs::read(file).map_err(|e| unreadable(file, &e))?, file)
+}
+
+fn key_of(text: &[u8], file: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    PrivateKeyDer::from_pem_slice(text).map_err(|e| {
         let encrypted = text.windows(9).any(|w| w == b"ENCRYPTED");
         let problem = match e {
             _ if encrypted => "the private key is encrypted".to_owned(),

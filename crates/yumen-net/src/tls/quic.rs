@@ -15,7 +15,7 @@ use quinn_proto::transport_parameters::TransportParameters;
 use rustls::server::Acceptor;
 use rustls_pki_types::CertificateDer;
 
-use super::server::{ClientFault, QUIC_ALPN, ServerTls};
+use super::server::{ClientFault, QUIC_ALPN, ServerTls, UNRECOGNISED_NAME};
 use super::{TlsError, TlsFacts, noting};
 
 /// The most of a handshake message that is one record of TLS over TCP.
@@ -36,6 +36,8 @@ pub(crate) struct Told {
     pub(crate) is_early: bool,
     /// What the client did wrong.
     pub(crate) fault: Option<(ClientFault, String)>,
+    /// No certificate answers for the name.
+    pub(crate) is_unserved: bool,
 }
 
 /// TLS for one connection. What it learns is told by [`QuicTls::told`].
@@ -217,7 +219,11 @@ impl crypto::Session for Session {
         let policy = self.tls.tls.policy(sni.as_deref());
         let missing = || failed(INTERNAL_ERROR, "a policy about clients is missing".to_owned());
         let config = self.tls.tls.quic_config(policy).ok_or_else(missing)?;
-        self.tell(|told| (told.sni, told.policy) = (sni, policy));
+        let is_unserved = !self.tls.tls.is_served(sni.as_deref());
+        self.tell(|told| (told.sni, told.policy, told.is_unserved) = (sni, policy, is_unserved));
+        if is_unserved {
+            return Err(failed(UNRECOGNISED_NAME, "no certificate is here for the server name".to_owned()));
+        }
         self.state = State::Chosen(crypto::ServerConfig::start_session(config, self.start.version, &self.start.params));
         let read = self.pass(&bytes)?;
         let is_early = self.early_crypto().is_some();

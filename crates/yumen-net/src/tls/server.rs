@@ -9,15 +9,16 @@ use arc_swap::ArcSwap;
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::ServerConfig;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerSessionMemoryCache};
-use rustls::sign::CertifiedKey;
+use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, ServerSessionMemoryCache};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 use yumen_core::ClientCertificate;
 
+use super::names::{self, CertificateSet, Names};
 use super::noting::Noting;
 use super::trust::{ClientAuth, Numbers, Trust, Trusts};
-use super::{Certificate, TlsError, TlsFacts, TlsVersion, explain, facts, identity, provider, rustls_cause};
+use super::{TlsError, TlsFacts, TlsVersion, explain, facts, identity, provider, rustls_cause};
 use crate::rt;
 use crate::transport::{Transport, is_reset};
 
@@ -29,6 +30,12 @@ pub(super) const BUFFER_LIMIT: usize = 64 * 1024;
 pub(super) const QUIC_ALPN: &[u8] = b"h3";
 /// How many sessions are remembered for early data. A client gets two tickets at a time.
 const SESSIONS: usize = 16 * 1024;
+/// The protocol a CA offers that looks whether a name is ours (RFC 8737 section 6.2).
+const ACME_TLS: &[u8] = b"acme-tls/1";
+/// A fatal alert `unrecognized_name` as a record (RFC 8446 sections 5.1 and 6, RFC 6066 section 3).
+const UNRECOGNISED: [u8; 7] = [21, 3, 3, 0, 2, 2, UNRECOGNISED_NAME];
+/// Its number.
+pub(super) const UNRECOGNISED_NAME: u8 = 112;
 
 /// Whether early data is accepted, where QUIC is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -50,15 +57,6 @@ pub struct ServerTlsOptions {
     pub quic: Option<QuicTlsOptions>,
 }
 
-/// The certificates of a listener.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct CertificateSet {
-    /// All of them. When two have the same name the first one answers for it.
-    pub certificates: Vec<Certificate>,
-    /// Which one answers clients that send no name or an unknown one. `None`: they are refused.
-    pub default: Option<usize>,
-}
-
 /// TLS of a listener: immutable but for its certificates and those it trusts.
 pub struct ServerTls {
     options: ServerTlsOptions,
@@ -67,6 +65,13 @@ pub struct ServerTls {
     /// By the number of their policy about clients. Each has ticket keys of its own, so that a session never changes from
     /// one to another.
     configs: ArcSwap<HashMap<u64, Config>>,
+    challenges: Option<Challenges>,
+}
+
+/// How a CA that looks whether a name is ours is answered.
+struct Challenges {
+    resolver: Arc<dyn ResolvesServerCert>,
+    config: Arc<ServerConfig>,
 }
 
 /// How one policy about clients is spoken.
@@ -90,10 +95,28 @@ impl ServerTls {
     /// # Errors
     /// [`TlsError::Setup`] without certificates, with a default that does not exist, or when the provider fails.
     pub fn build(options: &ServerTlsOptions, certificates: CertificateSet, trusts: &Trusts) -> Result<Self, TlsError> {
-        let names = Arc::new(Names { table: ArcSwap::from_pointee(Table::build(certificates)?) });
+        let names = Names::build(certificates)?;
         let configs = build_configs(options, &names, trusts, &HashMap::new())?;
         let numbers = Numbers::build(&options.clients);
-        Ok(Self { options: options.clone(), names, numbers, configs: ArcSwap::from_pointee(configs) })
+        let configs = ArcSwap::from_pointee(configs);
+        Ok(Self { options: options.clone(), names, numbers, configs, challenges: None })
+    }
+
+    /// Answers handshakes of TLS-ALPN-01 (RFC 8737), for names that `resolver` has a certificate for. All others are as
+    /// without it.
+    ///
+    /// # Errors
+    /// [`TlsError::Setup`] when the provider fails.
+    pub fn with_challenges(mut self, resolver: Arc<dyn ResolvesServerCert>) -> Result<Self, TlsError> {
+        let builder =
+            ServerConfig::builder_with_provider(provider()).with_protocol_versions(TlsVersion::Tls12.and_above());
+        let builder = builder.map_err(|e| TlsError::Setup(e.to_string()))?.with_no_client_auth();
+        let mut config = builder.with_cert_resolver(Arc::clone(&resolver));
+        config.alpn_protocols = vec![ACME_TLS.to_vec()];
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        self.challenges = Some(Challenges { resolver, config: Arc::new(config) });
+        Ok(self)
     }
 
     /// Puts other certificates in place, and other authorities and lists of revocation, for handshakes from now on.
@@ -103,9 +126,9 @@ impl ServerTls {
     /// # Errors
     /// As [`ServerTls::build`]; everything stays as it was.
     pub fn swap(&self, certificates: CertificateSet, trusts: &Trusts) -> Result<(), TlsError> {
-        let table = Table::build(certificates)?;
+        names::check(&certificates)?;
         let configs = build_configs(&self.options, &self.names, trusts, &self.configs.load())?;
-        self.names.table.store(Arc::new(table));
+        self.names.put(certificates);
         self.configs.store(Arc::new(configs));
         Ok(())
     }
@@ -118,6 +141,21 @@ impl ServerTls {
     /// How QUIC is spoken with clients of a policy; `None` where it is not.
     pub(super) fn quic_config(&self, policy: u64) -> Option<Arc<QuicServerConfig>> {
         self.configs.load().get(&policy)?.quic.clone()
+    }
+
+    /// Whether some certificate answers for a server name, in lower case.
+    pub(super) fn is_served(&self, name: Option<&str>) -> bool {
+        self.names.is_served(name)
+    }
+
+    /// How a handshake goes on that is one of TLS-ALPN-01 for a name that there is something to show for.
+    fn challenge(&self, start: &StartHandshake<TcpStream>) -> Option<Arc<ServerConfig>> {
+        let challenges = self.challenges.as_ref()?;
+        let hello = start.client_hello();
+        let mut offered = hello.alpn()?;
+        let is_one = offered.next() == Some(ACME_TLS) && offered.next().is_none();
+        let is_known = is_one && challenges.resolver.resolve(start.client_hello()).is_some();
+        is_known.then(|| Arc::clone(&challenges.config))
     }
 
     /// Whether any client is asked for a certificate.
@@ -194,7 +232,8 @@ fn quic_config(mut config: ServerConfig, options: QuicTlsOptions) -> Result<Arc<
 /// `sni` as soon as it is known, so that it can be told whatever follows.
 ///
 /// # Errors
-/// [`TlsError::Client`], [`TlsError::Io`] or [`TlsError::Silent`]; the client has been sent an alert where there is one.
+/// [`TlsError::Client`], [`TlsError::NoCertificate`], [`TlsError::Io`], [`TlsError::Silent`], or [`TlsError::Challenge`] when
+/// all is said; the client has been sent an alert where there is one.
 pub async fn handshake_server(
     tls: &ServerTls,
     tcp: TcpStream,
@@ -216,6 +255,17 @@ pub async fn handshake_server(
     }
     let start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await.map_err(failed)?;
     *sni = start.client_hello().server_name().map(|name| name.to_ascii_lowercase().into());
+    if let Some(config) = tls.challenge(&start) {
+        let mut stream = start.into_stream(config).await.map_err(failed)?;
+        // RFC 8737 section 4: nothing else is said on it.
+        stream.shutdown().await.map_err(failed)?;
+        return Err(TlsError::Challenge);
+    }
+    if !tls.is_served(sni.as_deref()) {
+        let mut tcp = start.io;
+        tcp.write_all(&UNRECOGNISED).await.map_err(TlsError::Io)?;
+        return Err(TlsError::no_certificate(sni.as_deref()));
+    }
     let policy = tls.numbers.find(sni.as_deref());
     let config = tls.configs.load().get(&policy).map(|c| Arc::clone(&c.config));
     let config = config.ok_or_else(|| TlsError::Setup("a policy about clients is missing".to_owned()))?;
@@ -311,56 +361,5 @@ fn explain_client(e: &rustls::Error) -> String {
             "the list of revocation of its authority is overdue; renew it, or say `expired_crl: accept`".to_owned()
         }
         other => explain(other),
-    }
-}
-
-/// Chooses a certificate by name; the table is swapped whole.
-#[derive(Debug)]
-struct Names {
-    table: ArcSwap<Table>,
-}
-
-#[derive(Debug)]
-struct Table {
-    exact: HashMap<Box<str>, Arc<CertifiedKey>>,
-    /// By what follows `*.`.
-    wildcard: HashMap<Box<str>, Arc<CertifiedKey>>,
-    default: Option<Arc<CertifiedKey>>,
-}
-
-impl Table {
-    fn build(set: CertificateSet) -> Result<Self, TlsError> {
-        if set.certificates.is_empty() {
-            return Err(TlsError::Setup("a TLS listener needs at least one certificate".to_owned()));
-        }
-        let default = match set.default.map(|i| set.certificates.get(i)) {
-            None => None,
-            Some(Some(certificate)) => Some(Arc::clone(&certificate.key)),
-            Some(None) => return Err(TlsError::Setup("the default certificate is not in the list".to_owned())),
-        };
-        let mut table = Self { exact: HashMap::new(), wildcard: HashMap::new(), default };
-        for certificate in &set.certificates {
-            for name in certificate.names() {
-                let (names, name) = match name.strip_prefix("*.") {
-                    Some(parent) => (&mut table.wildcard, parent),
-                    None => (&mut table.exact, name.as_ref()),
-                };
-                names.entry(name.into()).or_insert_with(|| Arc::clone(&certificate.key));
-            }
-        }
-        Ok(table)
-    }
-
-    /// Exact before wildcard before default. A wildcard stands for exactly one label (RFC 9525 section 6.3).
-    fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let named = name.and_then(|name| self.exact.get(name).or_else(|| self.wildcard.get(name.split_once('.')?.1)));
-        named.or(self.default.as_ref()).cloned()
-    }
-}
-
-impl ResolvesServerCert for Names {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // rustls gives the name in lower case.
-        self.table.load().choose(hello.server_name())
     }
 }

@@ -76,7 +76,7 @@ fn write_key(path: &Path, text: &str) {
 }
 
 fn set(certificates: Vec<Certificate>, default: Option<usize>) -> CertificateSet {
-    CertificateSet { certificates, default }
+    CertificateSet { certificates: certificates.into_iter().map(Served::from).collect(), default }
 }
 
 async fn tcp_pair() -> (TcpStream, TcpStream) {
@@ -155,7 +155,7 @@ async fn unknown_name_is_refused_without_a_default() {
     )
     .unwrap();
     let (near, far) = handshake(&server, &client(&ca.client()), "b.example").await;
-    assert!(matches!(near, Err(TlsError::Endpoint { .. })) && matches!(far, Err(TlsError::Client { .. })));
+    assert!(matches!(near, Err(TlsError::Endpoint { .. })) && matches!(far, Err(TlsError::NoCertificate { .. })));
 }
 
 /// One whole visit, with a byte each way so that the tickets arrive.
@@ -466,4 +466,90 @@ fn client_settings_are_the_same_while_their_files_are() {
     assert!(second != client(&options), "another authority in the same file");
     options.server_name = Some("other.test".to_owned());
     assert!(client(&options) != second);
+}
+
+/// The certificate that a client is shown for a name.
+async fn shown(server: &ServerTls, options: &ClientTlsOptions, name: &str) -> Result<Vec<u8>, (TlsError, TlsError)> {
+    match handshake(server, &client(options), name).await {
+        (Ok((Transport::Tls(stream), _)), Ok(_)) => {
+            Ok(stream.get_ref().1.peer_certificates().unwrap()[0].as_ref().to_vec())
+        }
+        (Err(near), Err(far)) => Err((near, far)),
+        (near, far) => panic!("{:?} {:?}", near.err(), far.err()),
+    }
+}
+
+#[tokio::test]
+async fn certificate_that_comes_later_is_served_from_then_on_and_its_names_are_refused_before() {
+    let ca = Authority::new();
+    let (keyring, other) = (Keyring::default(), ca.load("other", &["other.example", "*.w.example"]));
+    let names = ["a.example", "*.b.example", "x.w.example"].map(Into::into).to_vec();
+    let kept = Served::Kept { cell: keyring.cell("www"), names };
+    let set = CertificateSet { certificates: vec![kept, other.clone().into()], default: Some(0) };
+    let server = ServerTls::build(&ServerTlsOptions::default(), set, &Trusts::default()).unwrap();
+    let blind = ClientTlsOptions { insecure_skip_verify: true, ..ClientTlsOptions::default() };
+    for name in ["a.example", "A.example", "x.b.example"] {
+        let (near, far) = shown(&server, &blind, name).await.unwrap_err();
+        assert!(near.to_string().contains("does not serve that server name"), "{name}: {near}");
+        assert!(matches!(far, TlsError::NoCertificate { .. }), "{name}: {far}");
+    }
+    let of = |certificate: &Certificate| certificate.key.cert[0].as_ref().to_vec();
+    // The first that is there stands in for names of nobody; a wildcard that fits is no stand-in.
+    for name in ["x.w.example", "y.x.b.example", "unknown.example"] {
+        assert_eq!(shown(&server, &blind, name).await.unwrap(), of(&other), "{name}");
+    }
+    let mut last = None;
+    for round in 0..3 {
+        let issued = ca.load(&format!("own{round}"), &["a.example", "*.b.example"]);
+        keyring.cell("www").set(Some(issued.clone()));
+        for name in ["a.example", "x.b.example", "unknown.example"] {
+            assert_eq!(shown(&server, &blind, name).await.unwrap(), of(&issued), "{name}");
+        }
+        assert_eq!(shown(&server, &blind, "other.example").await.unwrap(), of(&other));
+        last = Some(issued);
+    }
+    keyring.retain(|name| name != "www");
+    keyring.cell("www").set(None);
+    assert_eq!(shown(&server, &blind, "a.example").await.unwrap(), of(&last.unwrap()), "who served it goes on");
+}
+
+#[derive(Debug)]
+struct Shows(Certificate, &'static str);
+
+impl rustls::server::ResolvesServerCert for Shows {
+    fn resolve(&self, hello: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        (hello.server_name() == Some(self.1)).then(|| self.0.key.clone())
+    }
+}
+
+#[tokio::test]
+async fn ca_is_shown_its_certificate_by_a_listener_that_has_none_and_nobody_else_is() {
+    let ca = Authority::new();
+    let proof = ca.load("proof", &["a.example"]);
+    let kept = Served::Kept { cell: Keyring::default().cell("www"), names: vec!["a.example".into()] };
+    let set = CertificateSet { certificates: vec![kept], default: Some(0) };
+    let server = ServerTls::build(&ServerTlsOptions::default(), set, &Trusts::default()).unwrap();
+    let server = server.with_challenges(Arc::new(Shows(proof.clone(), "a.example"))).unwrap();
+    let with = |alpn: &[&str]| ClientTlsOptions {
+        insecure_skip_verify: true,
+        alpn: alpn.iter().map(|protocol| (*protocol).to_owned()).collect(),
+        ..ClientTlsOptions::default()
+    };
+    let (near, far) = handshake(&server, &client(&with(&["acme-tls/1"])), "a.example").await;
+    assert!(matches!(far, Err(TlsError::Challenge)));
+    let (mut stream, facts) = near.unwrap();
+    assert_eq!(facts.alpn.as_deref(), Some("acme-tls/1"));
+    let Transport::Tls(inner) = &stream else { panic!("not TLS") };
+    assert_eq!(inner.get_ref().1.peer_certificates().unwrap()[0].as_ref(), proof.key.cert[0].as_ref());
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0, "it is closed with a goodbye");
+    for (name, alpn) in [
+        ("b.example", &["acme-tls/1"][..]),
+        ("a.example", &["acme-tls/1", "h2"]),
+        ("a.example", &["h2", "acme-tls/1"]),
+        ("a.example", &["http/1.1"]),
+        ("a.example", &[]),
+    ] {
+        let (_, far) = shown(&server, &with(alpn), name).await.unwrap_err();
+        assert!(matches!(far, TlsError::NoCertificate { .. }), "{name} {alpn:?}: {far}");
+    }
 }

@@ -235,6 +235,9 @@ enum Directed {
 
 /// Finds the route.
 fn direct(listener: &Listener, exchange: &mut Exchange, request: &mut Request) -> Result<Directed, Error> {
+    if let Some(shown) = challenge(listener, request) {
+        return Ok(Directed::Answered(Box::new(shown)));
+    }
     if let Some(last) = hops::count(request)? {
         return Ok(Directed::Answered(Box::new(last)));
     }
@@ -251,6 +254,15 @@ fn direct(listener: &Listener, exchange: &mut Exchange, request: &mut Request) -
     grpc::bound(exchange, request, route.config.grpc.max_timeout)?;
     let late = grpc::late(exchange, route.phase.request);
     Ok(Directed::To(Arc::clone(route), late))
+}
+
+/// The answer to a CA that looks whether a name is ours, where an order waits for just this path.
+fn challenge(listener: &Listener, request: &Request) -> Option<Response> {
+    const FOLDER: &str = "/.well-known/acme-challenge/";
+    let challenges = listener.challenges.as_ref()?;
+    let is_asked = request.path().starts_with(FOLDER) && matches!(request.method.as_str(), "GET" | "HEAD");
+    let text = is_asked.then(|| challenges.answer(request.path())).flatten()?;
+    Some(Response::text(200, "application/octet-stream", text))
 }
 
 /// Waits for an answer, and watches the client and the clock meanwhile.

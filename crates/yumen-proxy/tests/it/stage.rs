@@ -34,11 +34,7 @@ impl Stage {
         let log = AccessLog::start(Output::Off, Format::Json, rotation).unwrap();
         let proxy = Proxy::start_accepting(accepting, workers, Arc::clone(&registry), log).unwrap();
         let resolver = control.block_on(async { Resolver::start() });
-        let stage = Self {
-            proxy,
-            control,
-            ports: Ports { registry, resolver: Arc::new(resolver), vault: Arc::default(), discovery: Arc::new(()) },
-        };
+        let stage = Self { proxy, control, ports: Ports::alone(registry, Arc::new(resolver)) };
         stage.apply(config);
         stage
     }

@@ -83,12 +83,7 @@ fn read(file: &Path) -> anyhow::Result<String> {
 }
 
 async fn from_file(wish: crate::compose::Wish, request: &ExplainRequest) -> anyhow::Result<Value> {
-    let ports = Ports {
-        registry: Arc::new(Registry::new(1)),
-        resolver: Arc::new(Resolver::start()),
-        vault: Arc::default(),
-        discovery: Arc::new(()),
-    };
+    let ports = Ports::alone(Arc::new(Registry::new(1)), Arc::new(Resolver::start()));
     let origin = Origin { source: wish.name, digest: wish.digest };
     let snapshot = Snapshot::build(wish.config, origin, &ports, &Snapshot::empty()).await?;
     yumen_proxy::explain(&snapshot, request, false).map_err(anyhow::Error::msg)
