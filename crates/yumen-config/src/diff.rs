@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Access, AccessLog, Account, Admin, Config, Dns, DynamicDns, Forwarded, Limits, Listener, ListenerHttp2,
-    ListenerTimeouts, Log, Matcher, Middleware, Pool, Protocol, Retry, Rotate, Route, RouteGrpc, RouteTimeouts,
-    Runtime, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
+    Access, AccessLog, Account, Admin, Authority, Config, Dns, DnsProvider, DynamicDns, Forwarded, Limits, Listener,
+    ListenerHttp2, ListenerTimeouts, Log, Matcher, Middleware, Obtained, Pool, Protocol, Retry, Rotate, Route,
+    RouteGrpc, RouteTimeouts, Runtime, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
 };
 
 /// What happens to a part.
@@ -128,6 +128,9 @@ fields!(UpstreamTls: sni, ca, client, verify);
 fields!(Dns: servers, min, max);
 fields!(Account: name, region, keys, roles as "assume_role", signature, private, endpoints);
 fields!(DynamicDns: account, names, zone, a as "types", aaaa as "types", source, ttl, interval, line, exclusive, private);
+fields!(Obtained: name, names, authority, challenges, dns_providers as "dns_provider", key);
+fields!(Authority: name, directory, contact, external_account, roots, preferred_chain, profile, store);
+fields!(DnsProvider: name, names, kind, propagation);
 fields!(Runtime: workers, drain_timeout);
 fields!(Admin: listen, token_file);
 fields!(Log: level, access.*);
@@ -249,6 +252,9 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
             )
         };
     }
+    cloud!("certificate", certificates);
+    cloud!("authority", authorities);
+    cloud!("dns_provider", dns_providers);
     cloud!("account", accounts);
     cloud!("dynamic_dns", dynamic_dns);
     diff.section("runtime", Some(&old.runtime), Some(&new.runtime));

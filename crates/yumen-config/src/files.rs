@@ -8,7 +8,9 @@ use std::sync::Arc;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use crate::config::{Certificate, ClientAuth, Config, HostPattern, Listener, MiddlewareKind, Secret, is_htpasswd_hash};
+use crate::config::{
+    Certificate, ClientAuth, Config, HostPattern, Listener, MiddlewareKind, Secret, Served, is_htpasswd_hash,
+};
 use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::load::Loaded;
 
@@ -74,14 +76,23 @@ impl Check<'_> {
             policy.ca.iter().for_each(|ca| drop(self.certificates(ca)));
             policy.crl.iter().for_each(|crl| drop(self.read(crl)));
         }
-        let chains: Vec<_> = tls.certificates.iter().filter_map(|pair| self.pair(pair)).collect();
+        let pairs: Vec<_> = tls.certificates.iter().filter_map(Served::files).collect();
+        let chains: Vec<_> = pairs.iter().filter_map(|pair| self.pair(pair)).collect();
         // With one unreadable, it cannot be known which hosts are missing.
-        let Some(first) = tls.certificates.first().filter(|_| chains.len() == tls.certificates.len()) else { return };
+        let Some(first) = pairs.first().filter(|_| chains.len() == pairs.len()) else { return };
         let ends: Vec<_> =
             chains.iter().filter_map(|chain| webpki::EndEntityCert::try_from(chain.first()?).ok()).collect();
         let routes = config.routes.iter().filter(|r| r.listeners.contains(&listener.name));
         let hosts: BTreeSet<_> = routes.flat_map(|r| &r.hosts).collect();
-        let bare: Vec<_> = hosts.into_iter().filter(|host| !ends.iter().any(|end| covers(end, host))).collect();
+        let kept = |served: &Served| match served {
+            Served::Files(_) => None,
+            Served::Obtained(name) => config.cloud.certificates.get(name),
+        };
+        let kept: Vec<_> = tls.certificates.iter().filter_map(kept).collect();
+        let is_covered = |host: &HostPattern| {
+            ends.iter().any(|end| covers(end, host)) || kept.iter().any(|certificate| certificate.covers(host))
+        };
+        let bare: Vec<_> = hosts.into_iter().filter(|host| !is_covered(host)).collect();
         if bare.is_empty() {
             return;
         }

@@ -285,6 +285,12 @@ mod tests {
         let kinds = [
             ("alibaba", &crate::keys::ACCOUNT, "region: cn-hangzhou", ""),
             ("dynamic_dns", &crate::keys::DYNAMIC_DNS, "names: [a.example.com], source: {interface: eth0}", account),
+            (
+                "certificates",
+                &crate::keys::OBTAINED,
+                "names: www.example.com",
+                "authorities: {one: {directory: letsencrypt}}, ",
+            ),
         ];
         for (kind, table, needed, more) in kinds {
             let plain = "listeners: {one: {bind: \":80\", default_status: 404}}";

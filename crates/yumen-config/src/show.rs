@@ -18,7 +18,8 @@ use crate::config::{
     ClientPolicy, Cloud, Config, Cors, Dns, Endpoint, FieldEdits, FieldMatch, FieldTest, Forwarded, ForwardedEmit,
     Health, HealthCheck, Limits, Listener, ListenerHttp2, ListenerHttp3, ListenerTimeouts, Log, LogFormat, LogOutput,
     Matcher, Middleware, MiddlewareKind, PathMatch, Pool, Protocol, ProxyProtocol, QuicRetry, Retry, Rewrite, Rotate,
-    Route, RouteTimeouts, Runtime, Text, Tls, TlsVersion, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
+    Route, RouteTimeouts, Runtime, Served, Text, Tls, TlsVersion, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts,
+    UpstreamTls,
 };
 
 /// What stands in the place of a secret.
@@ -28,7 +29,7 @@ const MASK: &str = "***";
 /// had a part or whose name sounds like a secret's.
 pub fn show(config: &Config) -> Value {
     let Config { listeners, routes, middlewares, upstreams, runtime, admin, log, state_dir, cloud: all_cloud } = config;
-    let Cloud { accounts, dynamic_dns } = all_cloud;
+    let Cloud { accounts, dynamic_dns, authorities, dns_providers, certificates } = all_cloud;
     let inline = |m: &Middleware| !middlewares.contains_key(&m.name);
     let named = |name: &dyn Display, value: Value| (name.to_string(), value);
     let all = |entries: &mut dyn Iterator<Item = (String, Value)>| Value::Object(entries.collect());
@@ -41,6 +42,9 @@ pub fn show(config: &Config) -> Value {
         ("admin", admin.as_ref().map_or_else(off, admin_section)),
         ("log", log_section(log)),
         ("state_dir", option(state_dir.as_ref(), |d| path(d))),
+        ("certificates", all(&mut certificates.values().map(|c| named(&c.name, cloud::obtained(c))))),
+        ("authorities", all(&mut authorities.values().map(|a| named(&a.name, cloud::authority(a))))),
+        ("dns_providers", all(&mut dns_providers.values().map(|p| named(&p.name, cloud::dns_provider(p))))),
         ("alibaba", all(&mut accounts.values().map(|a| named(&a.name, cloud::account(a))))),
         ("dynamic_dns", all(&mut dynamic_dns.iter().map(|(n, d)| named(n, dynamic_dns::dynamic_dns(d))))),
     ])
@@ -52,7 +56,7 @@ fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
         Value::Null => false,
         Value::Array(all) => !all.is_empty(),
         // `tcp: {}` and `grpc: {}` are whole health checks, and `grpc_web: {}` is a middleware.
-        Value::Object(all) => ["tcp", "grpc", "grpc_web"].contains(&name) || !all.is_empty(),
+        Value::Object(all) => ["tcp", "grpc", "grpc_web", "alidns"].contains(&name) || !all.is_empty(),
         _ => true,
     };
     let there = entries.into_iter().filter(|(name, value)| is_set(name, value));
@@ -148,13 +152,16 @@ fn proxy_section(ProxyProtocol { from, timeout, versions }: &ProxyProtocol) -> V
 
 fn tls_section(tls: &Tls) -> Value {
     let Tls { certificates, min_version, alpn, clients } = tls;
-    let pair = |Certificate { cert, key }: &Certificate| json!({"cert": path(cert), "key": path(key)});
+    let served = |served: &Served| match served {
+        Served::Files(Certificate { cert, key }) => json!({"cert": path(cert), "key": path(key)}),
+        Served::Obtained(name) => json!({"name": name.as_str()}),
+    };
     let min_version = match min_version {
         TlsVersion::V12 => "1.2",
         TlsVersion::V13 => "1.3",
     };
     object([
-        ("certificates", certificates.iter().map(pair).collect()),
+        ("certificates", certificates.iter().map(served).collect()),
         ("min_version", json!(min_version)),
         ("alpn", json!(alpn)),
         ("client_auth", option(clients.as_ref(), client_auth)),

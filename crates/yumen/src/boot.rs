@@ -20,6 +20,7 @@ use yumen_telemetry::access_log::{Format, Output, Rotation};
 use yumen_telemetry::log::{self, ProcessLog};
 use yumen_telemetry::{AccessLog, Registry};
 
+use crate::certificates::Certificates;
 use crate::cloud::Cloud;
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
@@ -216,11 +217,22 @@ fn assemble(
     let proxy = proxy.with_inherited(legacy.inherited);
     let (orders, inbox) = mpsc::unbounded_channel();
     let vault = Arc::default();
+    let cloud = Cloud::new(Arc::clone(&registry), Arc::clone(&vault));
+    let certificates = Certificates::new(Arc::clone(&registry), cloud.accounts());
+    let ports = Ports {
+        registry,
+        resolver: Arc::new(Resolver::start()),
+        vault,
+        discovery: Arc::new(()),
+        keyring: certificates.keyring(),
+        challenges: Some(certificates.challenges()),
+    };
     let gateway = Gateway {
         source,
         proxy,
-        cloud: Cloud::new(Arc::clone(&registry), Arc::clone(&vault)),
-        ports: Ports { registry, resolver: Arc::new(Resolver::start()), vault, discovery: Arc::new(()) },
+        cloud,
+        certificates,
+        ports,
         process: Process::new(log).with_handed(legacy.parcels),
         supervisor,
         orders,

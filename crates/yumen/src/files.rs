@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use yumen_config::config::{Certificate, Config};
+use yumen_config::config::{Certificate, Config, Served};
 use yumen_config::{Diagnostic, Loaded, Severity};
 use yumen_net::tls::{Certificate as Usable, CertificateFiles, CertificateWarning, Trusts};
 
@@ -57,6 +57,7 @@ pub(crate) fn check(loaded: &Loaded) -> Vec<Diagnostic> {
 fn pairs(config: &Config) -> Vec<&Certificate> {
     let mut seen = HashSet::new();
     let served = config.listeners.values().filter_map(|l| l.tls.as_ref()).flat_map(|tls| &tls.certificates);
+    let served = served.filter_map(Served::files);
     let shown = config.upstreams.values().filter_map(|u| u.tls.client.as_ref());
     served.chain(shown).filter(|pair| seen.insert((&pair.cert, &pair.key))).collect()
 }

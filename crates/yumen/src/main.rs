@@ -2,7 +2,8 @@
 //!
 //! `cli` reads the command line, `boot` starts and stops what runs, `reload` puts configurations in force, `upgrade` puts
 //! another program in the place of this one, `process`
-//! changes what stands beside the data path, `cloud` runs what is done in the cloud, `last_good` keeps what worked, `compose` translates between rooms, `watch`
+//! changes what stands beside the data path, `certificates` obtains and renews certificates, `cloud` runs what is
+//! done in the cloud, `last_good` keeps what worked, `compose` translates between rooms, `watch`
 //! sees files change, `service` hears the operating system.
 
 mod cli;
@@ -10,6 +11,7 @@ mod boot;
 mod upgrade;
 mod reload;
 mod process;
+mod certificates;
 mod cloud;
 mod program;
 mod last_good;

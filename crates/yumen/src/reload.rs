@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -15,6 +16,7 @@ use yumen_net::rt;
 use yumen_proxy::{Applied, Origin, Ports, Proxy, Snapshot};
 use yumen_telemetry::ELSEWHERE;
 
+use crate::certificates::Certificates;
 use crate::cloud::Cloud;
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
@@ -22,6 +24,9 @@ use crate::program::Program;
 use crate::service::Supervisor;
 use crate::watch::{Looks, looks};
 use crate::{last_good, report};
+
+/// How long somebody who asks for a renewal is kept waiting.
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(75);
 
 /// What somebody asks for. One at a time: an upgrade in the middle of a reload would start with half of it.
 pub(crate) enum Order {
@@ -46,6 +51,7 @@ pub(crate) struct Gateway {
     pub(crate) ports: Ports,
     pub(crate) process: Process,
     pub(crate) cloud: Cloud,
+    pub(crate) certificates: Certificates,
     pub(crate) supervisor: Arc<dyn Supervisor>,
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     /// What is in force, for who watches its files.
@@ -153,12 +159,14 @@ impl Gateway {
         let candidate = Arc::new(self.cloud.prepare(&config, prepared.state_dir()).await);
         let ports = Ports { discovery: Arc::clone(&candidate) as _, ..self.ports.clone() };
         let next = Snapshot::build(config, origin, &ports, &previous).await.map_err(|e| e.to_string())?;
+        self.certificates.load(&wish.config, prepared.state_dir()).await;
         let applied = self.apply(next, &wish).await?;
         // Nothing below can fail. The admin API may be asked about it as soon as it is open.
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         self.wish.send_replace(Some(wish.clone()));
         self.process.commit(prepared, self.proxy.log(), Arc::clone(self) as _);
         self.cloud.commit(&wish.config, &candidate);
+        self.certificates.commit(&wish.config, self.process.state_dir().as_deref());
         tell_warnings(&wish.warnings);
         let gateway = self.ports.registry.gateway();
         gateway.config_generation.set(applied.generation);
@@ -271,6 +279,16 @@ impl Control for Gateway {
             // The inbox is gone only when the process ends.
             drop(self.orders.send(Order::Upgrade(done)));
             outcome.await.unwrap_or_else(|_| Err("the gateway is stopping".to_owned()))
+        })
+    }
+
+    fn renew<'a>(&'a self, certificate: &'a str, now: bool) -> Pending<'a, Result<Value, String>> {
+        Box::pin(async move {
+            // Who asks waits no longer than for other answers; the order goes on.
+            match rt::timeout(RENEWAL_PATIENCE, self.certificates.renew(certificate, now)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Ok(json!({"name": certificate, "under_way": true})),
+            }
         })
     }
 

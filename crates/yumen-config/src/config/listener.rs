@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ClientAuth, HostPattern, ListenerName, UpstreamName};
+use super::{CertificateName, ClientAuth, HostPattern, ListenerName, UpstreamName};
 
 /// A set of addresses and what is done with connections to them.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,13 +123,32 @@ pub struct Udp {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// Certificates; the one that fits the server name is used, the first one when none does. Never empty.
-    pub certificates: Vec<Certificate>,
+    pub certificates: Vec<Served>,
     /// The least version; default 1.2.
     pub min_version: TlsVersion,
     /// Protocols offered by ALPN, best first; default `h2` and `http/1.1` for `http`, none for `tcp`.
     pub alpn: Vec<String>,
     /// Which clients need a certificate; `None`: nobody is asked for one.
     pub clients: Option<ClientAuth>,
+}
+
+/// A certificate of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// One in files.
+    Files(Certificate),
+    /// One that the gateway obtains; it may not be there yet.
+    Obtained(CertificateName),
+}
+
+impl Served {
+    /// Its files, if it has some.
+    pub fn files(&self) -> Option<&Certificate> {
+        match self {
+            Self::Files(pair) => Some(pair),
+            Self::Obtained(_) => None,
+        }
+    }
 }
 
 /// A certificate chain with its key, both PEM files.

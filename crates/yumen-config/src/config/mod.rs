@@ -18,14 +18,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use client::{CertificateMatch, ClientAuth, ClientPolicy};
-pub use cloud::{Account, AddressSource, AssumedRole, Cloud, CloudKeys, DynamicDns, MetadataAddress, Signature, Want};
+pub use cloud::{
+    Account, AddressSource, AssumedRole, Authority, CertificateKey, Challenge, Cloud, CloudKeys, DnsProvider,
+    DnsProviderKind, DynamicDns, ExternalAccount, MetadataAddress, Obtained, Propagation, Signature, TsigAlgorithm,
+    TsigKey, Want,
+};
 pub use discover::{BalancerKind, Discover, DiscoverFrom, InstanceAddress, Instances, ServerGroup};
 pub use listener::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerHttp2, ListenerHttp3,
-    ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, QuicRetry, Tls, TlsVersion, Udp,
+    ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, QuicRetry, Served, Tls, TlsVersion, Udp,
 };
 pub use middleware::{Accept, Cors, FieldEdits, Middleware, MiddlewareKind, Rewrite};
-pub use names::{AccountName, DynamicDnsName, ListenerName, MiddlewareName, RouteName, UpstreamName};
+pub use names::{
+    AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName, ListenerName, MiddlewareName,
+    RouteName, UpstreamName,
+};
 pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
 pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteGrpc, RouteTimeouts};
 pub(crate) use secret::is_htpasswd_hash;

@@ -65,6 +65,18 @@ name!(
     UpstreamName
 );
 name!(
+    /// The name of a CA.
+    AuthorityName
+);
+name!(
+    /// The name of a certificate that is obtained.
+    CertificateName
+);
+name!(
+    /// The name of a DNS provider.
+    DnsProviderName
+);
+name!(
     /// The name of an account of Alibaba Cloud.
     AccountName
 );

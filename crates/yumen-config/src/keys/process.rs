@@ -1,6 +1,6 @@
 //! The top level and what concerns the process.
 
-use super::cloud::{ACCOUNT, DYNAMIC_DNS};
+use super::cloud::{ACCOUNT, AUTHORITY, DNS_PROVIDER, DYNAMIC_DNS, OBTAINED};
 use super::middleware::MIDDLEWARE;
 use super::proxy::{LISTENER, ROUTE, UPSTREAM};
 use super::{Kind, Table, key};
@@ -33,6 +33,14 @@ pub(crate) static ROOT: Table = Table {
         key("admin", Kind::OrOff(&Kind::Section(&ADMIN)), "on", "The admin endpoint: metrics, status, reload."),
         key("log", Kind::Section(&LOG), "", "The process log and the access log."),
         key("state_dir", Kind::Path, "", "Where the last good configuration is kept."),
+        key(
+            "certificates",
+            Kind::Map(&Kind::Section(&OBTAINED)),
+            "",
+            "Certificates that are obtained and renewed, by name.",
+        ),
+        key("authorities", Kind::Map(&Kind::Section(&AUTHORITY)), "", "CAs that sign them, by name."),
+        key("dns_providers", Kind::Map(&Kind::Section(&DNS_PROVIDER)), "", "Who edits DNS for `dns-01`, by name."),
         key("alibaba", Kind::Map(&Kind::Section(&ACCOUNT)), "", "Accounts of Alibaba Cloud, by name."),
         key("dynamic_dns", Kind::Map(&Kind::Section(&DYNAMIC_DNS)), "", "Names kept at the addresses of this machine."),
     ],

@@ -122,11 +122,18 @@ const EXPIRED_CRL: Key = key(
 );
 
 pub(crate) static CERTIFICATE: Table = Table {
-    name: "certificate",
-    doc: "A certificate and its key, PEM files.",
+    name: "listener tls certificate",
+    doc: "A certificate and its key in PEM files, or one that the gateway obtains.",
     keys: &[
-        key("cert", Kind::Path, "required", "The chain, the end entity's certificate first."),
-        key("key", Kind::Path, "required", "The private key."),
+        key("cert", Kind::Path, "", "The chain, the end entity's certificate first; goes with `key`."),
+        key("key", Kind::Path, "", "The private key."),
+        key(
+            "name",
+            Kind::Text,
+            "",
+            "One of `certificates`, instead of files. It need not be there yet: until then clients that ask for its names \
+             are refused.",
+        ),
     ],
 };
 

@@ -12,7 +12,17 @@ use crate::yaml::{Node, Place, Source, Value};
 const OPEN: [&str; 2] = ["file", "realm"];
 
 /// The sections whose keys are names that people choose.
-const NAMES: [&str; 6] = ["listeners", "routes", "middlewares", "upstreams", "alibaba", "dynamic_dns"];
+const NAMES: [&str; 9] = [
+    "listeners",
+    "routes",
+    "middlewares",
+    "upstreams",
+    "alibaba",
+    "dynamic_dns",
+    "authorities",
+    "certificates",
+    "dns_providers",
+];
 
 /// What the keys of a map are.
 #[derive(Clone, Copy)]

@@ -6,15 +6,20 @@ use super::ctx::Ctx;
 use super::section::Section;
 use super::{client, names, value};
 use crate::config::{
-    AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, HostPattern, Limits, Listener, ListenerHttp2,
-    ListenerHttp3, ListenerName, ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, QuicRetry, Tls, TlsVersion,
-    Udp, UpstreamName,
+    AbsoluteForm, Access, Certificate, CertificateName, Forwarded, ForwardedEmit, HostPattern, Limits, Listener,
+    ListenerHttp2, ListenerHttp3, ListenerName, ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, QuicRetry,
+    Served, Tls, TlsVersion, Udp, UpstreamName,
 };
 use crate::keys;
 use crate::yaml::{Name, Node, Value};
 
-/// Reads a listener; `upstreams` are the names there are.
-pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Known<'_>) -> Option<Listener> {
+/// Reads a listener; `upstreams` and `certificates` are the names there are.
+pub(super) fn listener(
+    section: &Section<'_>,
+    name: &str,
+    upstreams: &names::Known<'_>,
+    certificates: &names::Known<'_>,
+) -> Option<Listener> {
     let bind = section.need("bind", |ctx, node| value::each(ctx, node, value::address));
     if let (Some(bind), Some(node)) = (&bind, section.get("bind"))
         && bind.is_empty()
@@ -37,7 +42,7 @@ pub(super) fn listener(section: &Section<'_>, name: &str, upstreams: &names::Kno
         section.ctx.error_help(section.place, "missing_upstream", message, help);
     }
     let tls = match section.entry("tls") {
-        Some((_, node)) => Section::open(section.ctx, node, &keys::TLS).and_then(|s| tls(&s, protocol)),
+        Some((_, node)) => Section::open(section.ctx, node, &keys::TLS).and_then(|s| tls(&s, protocol, certificates)),
         None => None,
     };
     let absolute = |ctx: &Ctx<'_>, node: &Node| {
@@ -174,9 +179,9 @@ fn sni(section: &Section<'_>, upstreams: &names::Known<'_>) -> Vec<(HostPattern,
     all
 }
 
-fn tls(section: &Section<'_>, protocol: Protocol) -> Option<Tls> {
+fn tls(section: &Section<'_>, protocol: Protocol, known: &names::Known<'_>) -> Option<Tls> {
     let certificates = section.need("certificates", |ctx, node| {
-        let all = value::each(ctx, node, certificate)?;
+        let all = value::each(ctx, node, |ctx, node| certificate(ctx, node, known))?;
         if all.is_empty() {
             ctx.error(node.place, "empty_list", "TLS needs at least one certificate");
         }
@@ -208,10 +213,20 @@ fn alpn(ctx: &Ctx<'_>, node: &Node, protocol: Protocol) -> Option<String> {
     Some(text.into_owned())
 }
 
-fn certificate(ctx: &Ctx<'_>, node: &Node) -> Option<Certificate> {
+fn certificate(ctx: &Ctx<'_>, node: &Node, known: &names::Known<'_>) -> Option<Served> {
     let section = Section::open(ctx, node, &keys::CERTIFICATE)?;
+    if let Some((name, node)) = section.entry("name") {
+        if section.get("cert").is_some() || section.get("key").is_some() {
+            let help = "write `{name: NAME}`, or `{cert: FILE, key: FILE}`";
+            ctx.error_help(name.place, "conflict", "a certificate is obtained or lies in files, not both", help);
+        }
+        return known.find(ctx, node).map(|name| Served::Obtained(CertificateName::from(name)));
+    }
+    if section.was_meant("name") {
+        return None;
+    }
     let (cert, key) = (section.need("cert", value::path), section.need("key", value::path));
-    Some(Certificate { cert: cert?, key: key? })
+    Some(Served::Files(Certificate { cert: cert?, key: key? }))
 }
 
 fn limits(section: &Section<'_>) -> Limits {

@@ -46,12 +46,13 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
     let upstreams = Known::new("upstream", &upstream_nodes);
 
     let accounts = cloud::account::Accounts::read(ctx, &files);
-
+    let certificate_nodes = named(ctx, &files, "certificates");
+    let certificates = Known::new("certificate", &certificate_nodes);
     let mut listeners = Vec::new();
     let listener_nodes = named(ctx, &files, "listeners");
     for (name, node) in &listener_nodes {
-        let read =
-            Section::open(ctx, node, &keys::LISTENER).and_then(|s| listener::listener(&s, &name.text, &upstreams));
+        let read = Section::open(ctx, node, &keys::LISTENER)
+            .and_then(|s| listener::listener(&s, &name.text, &upstreams, &certificates));
         listeners.extend(read.map(|l| (l, name.place)));
     }
     // Where `listeners` is misspelt, or is no map, that was complained about.
@@ -102,12 +103,16 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         .collect();
     check::protocols(ctx, &routes, |name| upstreams.get(name).map(Arc::as_ref));
     check::datagrams(ctx, &listeners, &upstreams);
+    let cloud = cloud::cloud(ctx, &files, &accounts);
+    cloud::certificate::reachable(ctx, &certificate_nodes, &cloud.certificates, &listeners);
+    cloud::certificate::covered(ctx, &cloud.certificates, &listeners, &routes);
+    certificates.warn_unused(ctx);
     Config {
         listeners: by_name,
         routes: routes.into_iter().map(|(route, _)| Arc::new(route)).collect(),
         middlewares,
         upstreams,
-        cloud: cloud::cloud(ctx, &files, &accounts),
+        cloud,
         ..process
     }
 }

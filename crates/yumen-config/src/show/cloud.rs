@@ -1,5 +1,9 @@
 //! What concerns the cloud, written out again.
 
+mod certificate;
+
+pub(super) use certificate::{authority, dns_provider, obtained};
+
 use serde_json::{Value, json};
 
 use super::{MASK, object, option, path, time};

@@ -19,6 +19,8 @@ use yumen_identity::{Acme, Authority, KeyKind, Label, Store, Way, When, Wish};
 
 use super::{Format, alibaba, local_path};
 
+mod kept;
+
 /// Obtain and show certificates.
 #[derive(Args)]
 pub(super) struct Cert {
@@ -30,14 +32,18 @@ pub(super) struct Cert {
 enum What {
     /// Obtain a certificate, unless there is a good one that is not due
     Obtain(Box<Obtain>),
-    /// Show the certificates on the disk
+    /// Show the certificates on the disk: those of a configuration, or those of `cert obtain`
     List {
         #[command(flatten)]
-        state: State,
+        place: kept::Place,
         /// How to print
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Show one certificate of a configuration, with its chain
+    Show(kept::Show),
+    /// Have the running gateway renew a certificate now, if it is due
+    Renew(kept::Renew),
 }
 
 #[derive(Args)]
@@ -103,15 +109,16 @@ impl Cert {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         match self.what {
             What::Obtain(obtain) => obtain.execute(),
-            What::List { state, format } => {
-                // Opening would make it.
-                ensure!(
-                    state.state.is_dir(),
-                    "there is no folder {}; name that of `cert obtain`",
-                    state.state.display()
-                );
-                list(&Store::open(&state.state).map_err(told)?, format)
-            }
+            What::List { place, format } => match &place.state {
+                Some(state) => {
+                    // Opening would make it.
+                    ensure!(state.is_dir(), "there is no folder {}; name that of `cert obtain`", state.display());
+                    list(&Store::open(state).map_err(told)?, format)
+                }
+                None => place.list(format),
+            },
+            What::Show(show) => show.execute(),
+            What::Renew(renew) => renew.execute(),
         }
     }
 }

@@ -49,6 +49,11 @@ impl Cloud {
         self.discovery.prepare(config, state, &self.accounts).await
     }
 
+    /// The clients for its accounts.
+    pub(crate) fn accounts(&self) -> Arc<Accounts> {
+        Arc::clone(&self.accounts)
+    }
+
     /// Runs what a configuration that was put in force wants, and no more.
     pub(crate) fn commit(&self, config: &Config, candidate: &Candidate) {
         self.accounts.keep(&config.cloud);

@@ -1,6 +1,8 @@
 //! The built program as a user runs it: real files, a real client (curl), a real process.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+#[cfg(unix)]
+mod acme;
 mod alibaba;
 mod dynamic_dns;
 mod gateway;

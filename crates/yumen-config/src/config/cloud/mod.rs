@@ -2,15 +2,20 @@
 
 mod account;
 mod dynamic_dns;
+mod certificate;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 pub use account::{Account, AssumedRole, CloudKeys, Signature};
+pub use certificate::{
+    Authority, CertificateKey, Challenge, DnsProvider, DnsProviderKind, ExternalAccount, Obtained, Propagation,
+    TsigAlgorithm, TsigKey,
+};
 pub use dynamic_dns::{AddressSource, DynamicDns, MetadataAddress, Want};
 
-use super::{AccountName, DynamicDnsName};
+use super::{AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName};
 
 /// The sections that concern the cloud.
 #[derive(Clone, Default, PartialEq)]
@@ -19,19 +24,25 @@ pub struct Cloud {
     pub accounts: BTreeMap<AccountName, Arc<Account>>,
     /// Names that are kept at the addresses of this machine.
     pub dynamic_dns: BTreeMap<DynamicDnsName, Arc<DynamicDns>>,
+    /// The CAs by name.
+    pub authorities: BTreeMap<AuthorityName, Arc<Authority>>,
+    /// Who edits DNS, by name.
+    pub dns_providers: BTreeMap<DnsProviderName, Arc<DnsProvider>>,
+    /// The certificates that are obtained, by name.
+    pub certificates: BTreeMap<CertificateName, Arc<Obtained>>,
 }
 
 /// Kinds of which there is none are left out.
 impl fmt::Debug for Cloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accounts, dynamic_dns } = self;
+        let Self { accounts, dynamic_dns, authorities, dns_providers, certificates } = self;
         let mut all = f.debug_struct("Cloud");
         macro_rules! there {
             ($($kind:ident)*) => {$(if !$kind.is_empty() {
                 all.field(stringify!($kind), $kind);
             })*};
         }
-        there!(accounts dynamic_dns);
+        there!(accounts dynamic_dns authorities dns_providers certificates);
         all.finish()
     }
 }

@@ -1,6 +1,7 @@
 //! What concerns the cloud: one file for each kind of section.
 
 pub(super) mod account;
+pub(super) mod certificate;
 mod dynamic_dns;
 
 use std::sync::Arc;
@@ -21,5 +22,7 @@ pub(super) fn cloud(ctx: &Ctx<'_>, files: &[Section<'_>], accounts: &account::Ac
             Some((DynamicDnsName::from(&*name.text), Arc::new(read)))
         })
         .collect();
-    Cloud { accounts: accounts.all(), dynamic_dns }
+    let certificate::Certificates { authorities, dns_providers, certificates } =
+        certificate::Certificates::read(ctx, files, accounts);
+    Cloud { accounts: accounts.all(), dynamic_dns, authorities, dns_providers, certificates }
 }
