@@ -60,6 +60,14 @@ impl Acme {
         let mut known = self.account.lock().await;
         let _lock =
             self.store.lock(&Store::account_label(&self.authority.directory), self.authority.patience.lock).await?;
+        // Another certificate, or another node, may have met the same before us.
+        if let Some(stored) = self.store.account(&self.authority.directory)?
+            && let Ok(account) = self.restore(stored).await
+            && known.as_ref().is_some_and(|before| before.id() != account.id())
+        {
+            *known = Some(account);
+            return Ok(());
+        }
         tracing::warn!("{} does not know our account any more; making a new one", self.authority.directory);
         *known = Some(self.create().await?);
         Ok(())
