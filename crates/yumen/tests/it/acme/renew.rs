@@ -1,19 +1,16 @@
 //! Renewals: under load, after restarts, by two nodes at once.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::stage::{Stage, ask};
-use crate::gateway::{PROGRAM, text, until};
+use yumen_test::Knot;
+
+use super::stage::{Stage, ask, cert, duty};
+use crate::gateway::{text, until};
 use crate::site::Site;
 
 const SECTIONS: &str = "certificates: {www: {names: a.example.test, challenges: http-01}}\n";
-
-fn cert(site: &Site, words: &[&str]) -> Output {
-    Command::new(PROGRAM).arg("cert").args(words).arg("-c").arg(site.file()).output().unwrap()
-}
 
 #[test]
 fn no_handshake_fails_while_certificates_are_renewed_and_used_at_once() {
@@ -77,5 +74,59 @@ fn restart_serves_from_the_disk_at_once_though_the_ca_is_away() {
     let after = ask(stage.site.addr("tls"), "a.example.test", &client).unwrap().0;
     assert!(before == after);
     // It is not due, so that nobody can be asked for the window of the CA is no failure.
-    until("the look at it", || Some(super::stage::duty(&stage.site, "www")).filter(|duty| duty["state"] == "well"));
+    until("the look at it", || Some(duty(&stage.site, "www")).filter(|duty| duty["state"] == "well"));
+}
+
+/// Certificates proved by Knot, which need no listener that the CA can meet.
+fn by_knot() -> String {
+    let (name, secret) = Knot::key();
+    format!(
+        "certificates: {{www: {{names: [a.example.test, \"*.example.test\"], dns_provider: dns}}}}\n\
+         dns_providers:\n  dns: {{rfc2136: {{server: \"{{dns}}\", key: {{name: {name}, secret: \"{secret}\"}}}},\n    \
+         propagation: {{resolvers: \"{{dns}}\", servers: \"{{dns}}\", settle: off}}}}\n"
+    )
+}
+
+#[test]
+fn two_nodes_that_share_a_store_place_one_order_and_both_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::start(&["www"], &by_knot(), |_| {});
+    stage.more = format!(", store: \"{}\"", folder.path().join("store").display());
+    let other = Site::start(&stage.config_without_ca());
+    std::fs::write(other.folder().join("roots.pem"), stage.pebble.roots()).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| stage.go());
+        scope.spawn(|| other.change(&stage.config()));
+    });
+    stage.wait_well("www");
+    until("the other node", || Some(duty(&other, "www")).filter(|duty| duty["state"] == "well"));
+    let client = stage.client();
+    let one = ask(stage.site.addr("tls"), "a.example.test", &client).unwrap().0;
+    let same = ask(other.addr("tls"), "a.example.test", &client).unwrap().0;
+    assert!(one == same);
+    assert_eq!(stage.pebble.orders(), 1);
+}
+
+#[test]
+fn order_that_a_crash_broke_off_is_taken_up_again_after_the_start() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut stage = Stage::start(&["www"], &by_knot(), |_| {});
+    // The first time the program that edits DNS never comes back.
+    let (hook, begun) = (stage.site.folder().join("hook"), stage.site.folder().join("begun"));
+    std::fs::write(&hook, format!("#!/bin/sh\ntouch '{}'\nexec sleep 600\n", begun.display())).unwrap();
+    std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o700)).unwrap();
+    let good = stage.config();
+    let (before, after) = good.split_once("dns_providers:").unwrap();
+    let (_, authorities) = after.split_once("authorities:").unwrap();
+    let stalling = format!(
+        "{before}dns_providers: {{dns: {{exec: {{program: ./hook}}, propagation: {{resolvers: \"{}\", delay: 1s}}}}}}\n\
+         authorities:{authorities}",
+        stage.knot.address()
+    );
+    stage.site.change(&stalling);
+    until("the order", || begun.exists().then_some(()));
+    stage.site.restart(&good);
+    stage.wait_well("www");
+    assert!(ask(stage.site.addr("tls"), "b.example.test", &stage.client()).unwrap().1.ends_with("hello"));
+    assert_eq!(stage.pebble.orders(), 1);
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -10,7 +11,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
 use yumen_test::{Knot, PATIENCE, Pebble, PebbleSetup};
 
-use crate::gateway::until;
+use crate::gateway::{PROGRAM, until};
 use crate::site::Site;
 
 /// A directory where nobody answers.
@@ -22,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) pebble: Pebble,
     pub(crate) knot: Knot,
     sections: String,
+    /// More keys of the authority.
+    pub(crate) more: String,
 }
 
 impl Stage {
@@ -48,12 +51,17 @@ impl Stage {
         change(&mut setup);
         let pebble = Pebble::start(setup);
         std::fs::write(site.folder().join("roots.pem"), pebble.roots()).unwrap();
-        Self { site, pebble, knot, sections }
+        Self { site, pebble, knot, sections, more: String::new() }
     }
 
     /// The configuration with the CA that runs.
     pub(crate) fn config(&self) -> String {
-        config(&self.sections, &self.pebble.directory(), ", roots: roots.pem")
+        config(&self.sections, &self.pebble.directory(), &format!(", roots: roots.pem{}", self.more))
+    }
+
+    /// The configuration with a CA that is away.
+    pub(crate) fn config_without_ca(&self) -> String {
+        config(&self.sections, NOWHERE, "")
     }
 
     /// Names the CA in the configuration.
@@ -82,11 +90,16 @@ impl Stage {
     }
 }
 
-/// The one of this name among the duties of a gateway.
+/// The one of this name among the duties of a gateway; `null` in the moment before it begins.
 pub(crate) fn duty(site: &Site, name: &str) -> Value {
     let status = site.status();
     let mut duties = status["duties"].as_array().cloned().unwrap_or_default().into_iter();
-    duties.find(|duty| duty["kind"] == "certificate" && duty["name"] == name).unwrap_or_else(|| panic!("{status}"))
+    duties.find(|duty| duty["kind"] == "certificate" && duty["name"] == name).unwrap_or_default()
+}
+
+/// Runs `yumen cert` with the configuration of a gateway.
+pub(crate) fn cert(site: &Site, words: &[&str]) -> Output {
+    Command::new(PROGRAM).arg("cert").args(words).arg("-c").arg(site.file()).output().unwrap()
 }
 
 fn config(sections: &str, directory: &str, more: &str) -> String {
