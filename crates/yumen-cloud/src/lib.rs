@@ -5,6 +5,8 @@
 //! fares through a [`yumen_telemetry::Duty`]. Nothing here may be called from a worker, and nothing here can cost a request:
 //! when the cloud is away, what was learned before goes on serving.
 
+pub mod accelerator;
+pub mod nat;
 pub mod account;
 pub mod dynamic_dns;
 pub mod change;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Access, AccessLog, Account, Admin, Authority, Config, Dns, DnsProvider, DynamicDns, Forwarded, Limits, Listener,
-    ListenerHttp2, ListenerTimeouts, Log, Matcher, Middleware, Obtained, Pool, Protocol, Retry, Rotate, Route,
-    RouteGrpc, RouteTimeouts, Runtime, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
+    Accelerator, Access, AccessLog, Account, Admin, Authority, Config, Dns, DnsProvider, DynamicDns, Forwarded, Limits,
+    Listener, ListenerHttp2, ListenerTimeouts, Log, Matcher, Middleware, NatGateway, Obtained, Pool, Protocol, Retry,
+    Rotate, Route, RouteGrpc, RouteTimeouts, Runtime, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
 };
 
 /// What happens to a part.
@@ -107,7 +107,7 @@ macro_rules! fields {
     (@ $old:expr, $new:expr) => { Vec::new() };
 }
 
-fields!(Listener: name, bind, protocol, proxy_protocol, tls, limits.*, timeouts.*, http2.*, http3, forwarded.*, absolute_form, default_status, upstream, sni, access.*, udp.*);
+fields!(Listener: name, bind, protocol, proxy_protocol, tls, limits.*, timeouts.*, http2.*, http3, forwarded.*, absolute_form, default_status, upstream, sni, access.*, udp.*, generated_by);
 fields!(Limits: request_line, head, fields, body, connections, requests_per_connection, sessions);
 fields!(ListenerHttp2: cleartext, max_concurrent_streams, initial_window, connection_window, max_frame_size, max_header_list, send_buffer);
 fields!(Udp: responses);
@@ -126,6 +126,8 @@ fields!(Pool: idle, idle_timeout, max_requests);
 fields!(UpstreamTimeouts: connect, head, idle, request, tunnel_idle);
 fields!(UpstreamTls: sni, ca, client, verify);
 fields!(Dns: servers, min, max);
+fields!(Accelerator: name, account, id, title, tags, endpoint, interval, bind, max_ports, template, by_source);
+fields!(NatGateway: name, account, gateway, entries, egress, create, interval);
 fields!(Account: name, region, keys, roles as "assume_role", signature, private, endpoints);
 fields!(DynamicDns: account, names, zone, a as "types", aaaa as "types", source, ttl, interval, line, exclusive, private);
 fields!(Obtained: name, names, authority, challenges, dns_providers as "dns_provider", key);
@@ -257,6 +259,8 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
     cloud!("dns_provider", dns_providers);
     cloud!("account", accounts);
     cloud!("dynamic_dns", dynamic_dns);
+    cloud!("accelerator", accelerators);
+    cloud!("nat_gateway", nat_gateways);
     diff.section("runtime", Some(&old.runtime), Some(&new.runtime));
     diff.section("admin", old.admin.as_ref(), new.admin.as_ref());
     diff.section("log", Some(&old.log), Some(&new.log));

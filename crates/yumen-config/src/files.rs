@@ -23,7 +23,7 @@ const HOSTS: usize = 5;
 pub fn check_files(loaded: &Loaded) -> Vec<Diagnostic> {
     let mut check = Check { loaded, found: Vec::new() };
     let config = &loaded.config;
-    for listener in config.listeners.values() {
+    for listener in config.listeners_and_templates() {
         check.listener(config, listener);
     }
     for upstream in config.upstreams.values() {
@@ -82,7 +82,7 @@ impl Check<'_> {
         let Some(first) = pairs.first().filter(|_| chains.len() == pairs.len()) else { return };
         let ends: Vec<_> =
             chains.iter().filter_map(|chain| webpki::EndEntityCert::try_from(chain.first()?).ok()).collect();
-        let routes = config.routes.iter().filter(|r| r.listeners.contains(&listener.name));
+        let routes = config.routes.iter().filter(|r| listener.is_among(&r.listeners));
         let hosts: BTreeSet<_> = routes.flat_map(|r| &r.hosts).collect();
         let kept = |served: &Served| match served {
             Served::Files(_) => None,

@@ -3,6 +3,7 @@
 //! [`load`] goes the whole way: YAML text becomes a tree with places, the tree becomes a configuration
 //! with every default filled in, and every mistake on the way becomes a [`Diagnostic`].
 
+mod overlay;
 mod quick;
 mod show;
 mod files;
@@ -26,6 +27,7 @@ pub use diff::{Change, Diff, Part, diff};
 pub use disk::leads_away;
 pub use files::check_files;
 pub use load::{Loaded, load, load_kept, parse_str};
+pub use overlay::{Conflict, overlay};
 pub use quick::quick;
 pub use reference::{reference_markdown, schema};
 pub use show::show;

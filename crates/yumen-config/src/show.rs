@@ -29,12 +29,16 @@ const MASK: &str = "***";
 /// had a part or whose name sounds like a secret's.
 pub fn show(config: &Config) -> Value {
     let Config { listeners, routes, middlewares, upstreams, runtime, admin, log, state_dir, cloud: all_cloud } = config;
-    let Cloud { accounts, dynamic_dns, authorities, dns_providers, certificates } = all_cloud;
+    let Cloud { accounts, dynamic_dns, authorities, dns_providers, certificates, accelerators, nat_gateways } =
+        all_cloud;
     let inline = |m: &Middleware| !middlewares.contains_key(&m.name);
     let named = |name: &dyn Display, value: Value| (name.to_string(), value);
     let all = |entries: &mut dyn Iterator<Item = (String, Value)>| Value::Object(entries.collect());
+    let (made, written): (Vec<_>, Vec<_>) = listeners.values().partition(|l| l.generated_by.is_some());
     object([
-        ("listeners", all(&mut listeners.values().map(|l| named(&l.name, listener(l))))),
+        ("listeners", all(&mut written.iter().map(|l| named(&l.name, listener(l))))),
+        // No file has these; `generated_by` says which section does.
+        ("generated_listeners", all(&mut made.iter().map(|l| named(&l.name, generated(l))))),
         ("routes", all(&mut routes.iter().map(|r| named(&r.name, route(r, &inline))))),
         ("middlewares", all(&mut middlewares.values().map(|m| named(&m.name, middleware(m))))),
         ("upstreams", all(&mut upstreams.values().map(|u| named(&u.name, upstream(u))))),
@@ -47,6 +51,8 @@ pub fn show(config: &Config) -> Value {
         ("dns_providers", all(&mut dns_providers.values().map(|p| named(&p.name, cloud::dns_provider(p))))),
         ("alibaba", all(&mut accounts.values().map(|a| named(&a.name, cloud::account(a))))),
         ("dynamic_dns", all(&mut dynamic_dns.iter().map(|(n, d)| named(n, dynamic_dns::dynamic_dns(d))))),
+        ("accelerators", all(&mut accelerators.values().map(|a| named(&a.name, cloud::accelerator(a))))),
+        ("nat_gateways", all(&mut nat_gateways.values().map(|n| named(&n.name, cloud::nat_gateway(n))))),
     ])
 }
 
@@ -116,6 +122,7 @@ fn listener(listener: &Listener) -> Value {
         sni,
         access,
         udp: Udp { responses },
+        generated_by: _,
     } = listener;
     let is_udp = *protocol == Protocol::Udp;
     let is_http = *protocol == Protocol::Http;
@@ -143,6 +150,12 @@ fn listener(listener: &Listener) -> Value {
         ("access", access_section(access)),
         ("udp", if is_udp { object([("responses", or_off(*responses, |n| json!(n)))]) } else { Value::Null }),
     ])
+}
+
+fn generated(made: &Listener) -> Value {
+    let mut shown = listener(made);
+    shown["generated_by"] = option(made.generated_by.as_ref(), text);
+    shown
 }
 
 fn proxy_section(ProxyProtocol { from, timeout, versions }: &ProxyProtocol) -> Value {

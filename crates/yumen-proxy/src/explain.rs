@@ -53,8 +53,7 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
         "explained is what would be done"
     );
     let refused = steps.iter().filter(|s| !s.refused.is_empty()).map(|s| miss(&s.route, &s.refused));
-    let (near, more) =
-        why::nearest(&listener.table, (&request, caller), &section.name, taken.map(|step| &step.route), NEAR);
+    let (near, more) = why::nearest(&listener.table, (&request, caller), section, taken.map(|step| &step.route), NEAR);
     // Those that the table offered come first: of them only a condition failed.
     let refused: Vec<Value> = refused.chain(near.iter().map(|m| miss(&m.route, &m.why))).collect();
     let binds: Vec<String> = section.bind.iter().map(ToString::to_string).collect();
@@ -66,6 +65,9 @@ pub fn explain(snapshot: &Snapshot, ask: &ExplainRequest, live: bool) -> Result<
         "refused": refused,
         "more_refused": more,
     });
+    if let Some(by) = &section.generated_by {
+        answer["listener"]["generated_by"] = json!(by.as_str());
+    }
     if !is_allowed(&section.access, client) {
         answer["listener"]["refuses"] = json!(format!("its `access` does not let {client} connect"));
     }

@@ -181,7 +181,7 @@ impl Snapshot {
             let quic = build_quic(section, tls.as_ref(), previous)?;
             let listener = Listener {
                 limits: Limits { request_line: limits.request_line, head: limits.head, fields: limits.fields },
-                table: Table::build(&routes, name)?,
+                table: Table::build(&routes, section)?,
                 tls,
                 quic,
                 door: Arc::new(Door { name: name.arc(), metrics: Arc::clone(&metrics) }),

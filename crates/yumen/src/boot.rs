@@ -22,6 +22,7 @@ use yumen_telemetry::{AccessLog, Registry};
 
 use crate::certificates::Certificates;
 use crate::cloud::Cloud;
+use crate::cloud::accelerators::Putting;
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
 use crate::program::{Confirmation, Program};
@@ -217,7 +218,7 @@ fn assemble(
     let proxy = proxy.with_inherited(legacy.inherited);
     let (orders, inbox) = mpsc::unbounded_channel();
     let vault = Arc::default();
-    let cloud = Cloud::new(Arc::clone(&registry), Arc::clone(&vault));
+    let cloud = Cloud::new(Arc::clone(&registry), Arc::clone(&vault), putting(&orders));
     let certificates = Certificates::new(Arc::clone(&registry), cloud.accounts());
     let ports = Ports {
         registry,
@@ -246,6 +247,13 @@ fn assemble(
         succeeded: Notify::new(),
     };
     Ok((Arc::new(gateway), inbox))
+}
+
+/// How what follows accelerators gives its states to the gateway.
+fn putting(orders: &mpsc::UnboundedSender<reload::Order>) -> Putting {
+    let orders = orders.clone();
+    // The inbox is gone only when the process ends.
+    Arc::new(move |put| drop(orders.send(reload::Order::Overlay(put))))
 }
 
 /// Puts the first configuration in force; when that fails, the last good one.

@@ -155,7 +155,7 @@ impl Wish {
     pub(crate) fn watched(&self) -> BTreeSet<PathBuf> {
         let mut files: BTreeSet<PathBuf> = self.files.iter().chain(self.patterns.keys()).cloned().collect();
         let mut pair = |c: &config::Certificate| files.extend([c.cert.clone(), c.key.clone()]);
-        for tls in self.config.listeners.values().filter_map(|l| l.tls.as_ref()) {
+        for tls in self.config.listeners_and_templates().filter_map(|l| l.tls.as_ref()) {
             tls.certificates.iter().filter_map(config::Served::files).for_each(&mut pair);
         }
         for upstream in self.config.upstreams.values() {
@@ -163,7 +163,7 @@ impl Wish {
         }
         files.extend(self.config.upstreams.values().filter_map(|u| u.tls.ca.clone()));
         files.extend(self.config.cloud.authorities.values().filter_map(|authority| authority.roots.clone()));
-        let tls = self.config.listeners.values().filter_map(|l| l.tls.as_ref());
+        let tls = self.config.listeners_and_templates().filter_map(|l| l.tls.as_ref());
         for policy in tls.filter_map(|tls| tls.clients.as_ref()).flat_map(config::ClientAuth::policies) {
             files.extend(policy.ca.iter().chain(&policy.crl).cloned());
         }

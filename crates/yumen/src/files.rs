@@ -39,7 +39,7 @@ pub(crate) fn check(loaded: &Loaded) -> Vec<Diagnostic> {
             })),
         }
     }
-    for clients in loaded.config.listeners.values().filter_map(|l| l.tls.as_ref()?.clients.as_ref()) {
+    for clients in loaded.config.listeners_and_templates().filter_map(|l| l.tls.as_ref()?.clients.as_ref()) {
         let mut files = clients.policies().flat_map(|p| p.ca.iter().chain(&p.crl));
         if files.any(|file| wrong(file, &found)) {
             continue;
@@ -56,7 +56,7 @@ pub(crate) fn check(loaded: &Loaded) -> Vec<Diagnostic> {
 /// Every certificate with its key, once.
 fn pairs(config: &Config) -> Vec<&Certificate> {
     let mut seen = HashSet::new();
-    let served = config.listeners.values().filter_map(|l| l.tls.as_ref()).flat_map(|tls| &tls.certificates);
+    let served = config.listeners_and_templates().filter_map(|l| l.tls.as_ref()).flat_map(|tls| &tls.certificates);
     let served = served.filter_map(Served::files);
     let shown = config.upstreams.values().filter_map(|u| u.tls.client.as_ref());
     served.chain(shown).filter(|pair| seen.insert((&pair.cert, &pair.key))).collect()

@@ -1,14 +1,15 @@
 //! Yumen, a network gateway: the binary that joins the rooms.
 //!
 //! `cli` reads the command line, `boot` starts and stops what runs, `reload` puts configurations in force, `upgrade` puts
-//! another program in the place of this one, `process`
-//! changes what stands beside the data path, `certificates` obtains and renews certificates, `cloud` runs what is
+//! another program in the place of this one, `overlay` lays listeners of
+//! accelerators over configurations, `process` changes what stands beside the data path, `certificates` obtains and renews certificates, `cloud` runs what is
 //! done in the cloud, `last_good` keeps what worked, `compose` translates between rooms, `watch`
 //! sees files change, `service` hears the operating system.
 
 mod cli;
 mod boot;
 mod upgrade;
+mod overlay;
 mod reload;
 mod process;
 mod certificates;

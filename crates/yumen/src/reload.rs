@@ -13,11 +13,12 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use yumen_config::Diagnostic;
 use yumen_core::{Control, ExplainRequest, Pending};
 use yumen_net::rt;
-use yumen_proxy::{Applied, Origin, Ports, Proxy, Snapshot};
+use yumen_proxy::{Applied, Ports, Proxy, Snapshot};
 use yumen_telemetry::ELSEWHERE;
 
 use crate::certificates::Certificates;
 use crate::cloud::Cloud;
+use crate::cloud::accelerators::Put;
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
 use crate::program::Program;
@@ -34,6 +35,8 @@ pub(crate) enum Order {
     Reload(Asked),
     /// The program again; the outcome goes there.
     Upgrade(oneshot::Sender<Result<Value, String>>),
+    /// What was learned of an accelerator, over the configuration that was read last.
+    Overlay(Put),
 }
 
 /// Somebody asks for a reload, and may want to know how it went.
@@ -79,6 +82,7 @@ impl Gateway {
                 match order {
                     Order::Reload(first) => next = self.reload_for_all(first, &mut inbox).await,
                     Order::Upgrade(done) => self.upgrade_for(done).await,
+                    Order::Overlay(put) => self.overlay_for(put).await,
                 }
             }
         }
@@ -151,20 +155,18 @@ impl Gateway {
             return Err("the gateway is stopping; start it again to use this configuration".to_owned());
         }
         let previous = self.proxy.snapshot();
-        let origin = Origin { source: wish.name.clone(), digest: wish.digest.clone() };
         let files = wish.watched();
         let seen = tokio::task::spawn_blocking(move || looks(&files)).await.unwrap_or_default();
-        let config = Arc::clone(&wish.config);
+        let states = self.states_for(&wish).await;
         let prepared = self.process.prepare(&wish.config, self.proxy.log()).await.map_err(|e| format!("{e:#}"))?;
-        let candidate = Arc::new(self.cloud.prepare(&config, prepared.state_dir()).await);
-        let ports = Ports { discovery: Arc::clone(&candidate) as _, ..self.ports.clone() };
-        let next = Snapshot::build(config, origin, &ports, &previous).await.map_err(|e| e.to_string())?;
         self.certificates.load(&wish.config, prepared.state_dir()).await;
-        let applied = self.apply(next, &wish).await?;
+        let in_force = self.lay(&wish, states, prepared.state_dir()).await?;
         // Nothing below can fail. The admin API may be asked about it as soon as it is open.
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         self.wish.send_replace(Some(wish.clone()));
         self.process.commit(prepared, self.proxy.log(), Arc::clone(self) as _);
+        let candidate = Arc::clone(&in_force.candidate);
+        let applied = self.tell_laid(in_force).await;
         self.cloud.commit(&wish.config, &candidate);
         self.certificates.commit(&wish.config, self.process.state_dir().as_deref());
         tell_warnings(&wish.warnings);
@@ -180,22 +182,22 @@ impl Gateway {
             "digest": wish.digest,
             "opened": applied.opened.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "closed": applied.closed.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "changes": report::changes(&previous.config, &wish.config),
+            "changes": report::changes(&previous.config, &self.proxy.snapshot().config),
             "warnings": yumen_config::to_json(&wish.warnings),
         }))
     }
 
     /// Gives the data path its workers and its snapshot. More workers can fail to start, so they come first; fewer
     /// cannot, so they come last.
-    async fn apply(&self, next: Snapshot, wish: &Wish) -> Result<Applied, String> {
+    pub(crate) async fn apply(&self, next: Snapshot, wish: &Wish) -> anyhow::Result<Applied> {
         let (before, wanted) = (self.proxy.workers(), compose::workers(&wish.config));
         if wanted > before {
-            self.proxy.resize(wanted).await.map_err(|e| e.to_string())?;
+            self.proxy.resize(wanted).await?;
         }
         let applied = self.proxy.apply(next, wish.config.runtime.drain_timeout).await;
         let keep = if applied.is_ok() { wanted } else { before };
-        self.proxy.resize(keep).await.map_err(|e| e.to_string())?;
-        applied.map_err(|e| e.to_string())
+        self.proxy.resize(keep).await?;
+        Ok(applied?)
     }
 
     /// Remembers and tells a refusal.
@@ -261,8 +263,8 @@ impl Control for Gateway {
     }
 
     fn config(&self) -> Value {
-        let wish = self.wish.borrow();
-        wish.as_ref().map_or(Value::Null, |w| yumen_config::show(&w.config))
+        let snapshot = self.proxy.snapshot();
+        if snapshot.generation == 0 { Value::Null } else { yumen_config::show(&snapshot.config) }
     }
 
     fn reload(&self) -> Pending<'_, Result<Value, Value>> {

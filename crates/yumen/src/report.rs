@@ -28,6 +28,7 @@ pub(crate) fn status(proxy: &Proxy) -> Value {
             "addr": open.local.to_string(),
             "protocol": section.map(|l| if open.carrier == Carrier::Quic { "http3" } else { l.protocol.as_str() }),
             "tls": section.is_some_and(|l| l.tls.is_some()),
+            "generated_by": section.and_then(|l| l.generated_by.as_ref()).map(|by| by.as_str()),
             "connections": open.connections,
         })
     };

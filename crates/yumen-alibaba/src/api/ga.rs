@@ -101,6 +101,22 @@ pub struct EndpointGroup {
     pub endpoint_group_ip_list: Vec<String>,
     /// Its endpoints.
     pub endpoint_configurations: Vec<Destination>,
+    /// What is spoken to its endpoints, `HTTP` or `HTTPS`; empty for other listeners than those of HTTPS.
+    pub endpoint_request_protocol: String,
+    /// Ports of the listener that are others at its endpoints.
+    pub port_overrides: Vec<PortOverride>,
+}
+
+/// A port that is another one at the endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct PortOverride {
+    /// That of the listener.
+    #[serde(deserialize_with = "number")]
+    pub listener_port: i64,
+    /// That of the endpoints.
+    #[serde(deserialize_with = "number")]
+    pub endpoint_port: i64,
 }
 
 /// An endpoint of a group.

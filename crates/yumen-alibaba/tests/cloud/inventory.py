@@ -69,6 +69,16 @@ def create_snat(cloud, given, _key):
         raise Refused(404, "InvalidSnatTableId.NotFound", "The specified SNAT table does not exist.")
     if any(entry["Status"] == "Pending" for entry in entries):
         raise Refused(400, "OperationConflict", "Another entry is being created.")
+    owner = next((nat for nat in cloud.lists.get("nat", []) if given["SnatTableId"] in nat["SnatTableIds"]["SnatTableId"]), None)
+    if owner is not None:
+        if owner.get("Status", "Available") != "Available":
+            raise Refused(400, "IncorrectStatus.NATGW", "The status of the NAT gateway does not allow this.")
+        bound = [eip["IpAddress"] for eip in cloud.lists.get("eips", []) if eip.get("InstanceId") == owner["NatGatewayId"]]
+        if any(address not in bound for address in given["SnatIp"].split(",")):
+            raise Refused(400, "EIP_NOT_IN_GATEWAY", "The EIP is not bound to the NAT gateway.")
+    switch = given.get("SourceVSwitchId")
+    if switch and any(entry["SourceVSwitchId"] == switch for entry in entries):
+        raise Refused(400, "OperationUnsupported.VSwitchInEntry", "The switch is in an entry already.")
     entry_id = "snat-%d" % cloud.next_id()
     entries.append({
         "SnatEntryId": entry_id, "SnatTableId": given["SnatTableId"], "SnatIp": given["SnatIp"], "Status": "Pending",

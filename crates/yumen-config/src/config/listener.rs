@@ -43,11 +43,42 @@ pub struct Listener {
     pub access: Access,
     /// Sessions of datagrams; only for `udp`.
     pub udp: Udp,
+    /// What made it when no file did: the accelerator by whose name routes mean all listeners it made.
+    pub generated_by: Option<ListenerName>,
 }
 
 impl Listener {
+    /// Whether a route with these listeners is for this one: by its own name, or by that of what made it.
+    pub fn is_among(&self, names: &[ListenerName]) -> bool {
+        names.contains(&self.name) || self.generated_by.as_ref().is_some_and(|by| names.contains(by))
+    }
+
+    /// Whether an address of this one can be an address of the other: ports of UDP and of TCP are not the same.
+    pub(crate) fn shares_ports(&self, other: &Self) -> bool {
+        // By UDP, and by TCP.
+        let ways = |l: &Self| (l.protocol == Protocol::Udp || l.http3.is_some(), l.protocol != Protocol::Udp);
+        let ((a, b), (c, d)) = (ways(self), ways(other));
+        (a && c) || (b && d)
+    }
+
+    /// The address of this listener that both would be bound to; `None` when they can stand side by side. Port 0 is a new
+    /// port each time.
+    pub fn meets(&self, other: &Self) -> Option<SocketAddr> {
+        let taken = |address: &&SocketAddr| address.port() != 0 && other.bind.iter().any(|o| overlap(*o, **address));
+        self.bind.iter().find(taken).copied().filter(|_| self.shares_ports(other))
+    }
+
     /// 404: nothing is here, RFC 9110 section 15.5.5.
     pub const DEFAULT_STATUS: u16 = 404;
+}
+
+/// Whether one socket would take the other's connections: the IPv6 wildcard is bound for IPv4 too.
+pub(crate) fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    if a.port() != b.port() {
+        return false;
+    }
+    let every = |x: SocketAddr, y: SocketAddr| x.ip().is_unspecified() && (x.is_ipv6() || y.is_ipv4());
+    a.ip() == b.ip() || every(a, b) || every(b, a)
 }
 
 /// What clients of a listener speak.

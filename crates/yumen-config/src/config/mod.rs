@@ -19,11 +19,12 @@ use std::sync::Arc;
 
 pub use client::{CertificateMatch, ClientAuth, ClientPolicy};
 pub use cloud::{
-    Account, AddressSource, AssumedRole, Authority, CertificateKey, Challenge, Cloud, CloudKeys, DnsProvider,
-    DnsProviderKind, DynamicDns, ExternalAccount, MetadataAddress, Obtained, Propagation, Signature, TsigAlgorithm,
-    TsigKey, Want,
+    Accelerator, Account, AddressSource, AssumedRole, Authority, CertificateKey, Challenge, Cloud, CloudKeys,
+    DnsProvider, DnsProviderKind, DynamicDns, ExternalAccount, MetadataAddress, NatGateway, Obtained, Propagation,
+    Signature, SnatSource, SnatWish, Templates, TsigAlgorithm, TsigKey, Want,
 };
 pub use discover::{BalancerKind, Discover, DiscoverFrom, InstanceAddress, Instances, ServerGroup};
+pub(crate) use listener::overlap;
 pub use listener::{
     AbsoluteForm, Access, Certificate, Forwarded, ForwardedEmit, Limits, Listener, ListenerHttp2, ListenerHttp3,
     ListenerTimeouts, Protocol, ProxyProtocol, ProxyVersion, QuicRetry, Served, Tls, TlsVersion, Udp,
@@ -31,7 +32,7 @@ pub use listener::{
 pub use middleware::{Accept, Cors, FieldEdits, Middleware, MiddlewareKind, Rewrite};
 pub use names::{
     AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName, ListenerName, MiddlewareName,
-    RouteName, UpstreamName,
+    NatGatewayName, RouteName, UpstreamName,
 };
 pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
 pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteGrpc, RouteTimeouts};
@@ -64,4 +65,12 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// What is done in the cloud beside traffic.
     pub cloud: Cloud,
+}
+
+impl Config {
+    /// The listeners, and those that accelerators have as templates.
+    pub fn listeners_and_templates(&self) -> impl Iterator<Item = &Listener> {
+        let templates = self.cloud.accelerators.values().flat_map(|accelerator| accelerator.template.all());
+        self.listeners.values().map(Arc::as_ref).chain(templates)
+    }
 }

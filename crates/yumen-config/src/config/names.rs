@@ -84,3 +84,7 @@ name!(
     /// The name of a section of `dynamic_dns`.
     DynamicDnsName
 );
+name!(
+    /// The name of a NAT gateway.
+    NatGatewayName
+);

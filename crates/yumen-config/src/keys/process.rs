@@ -1,6 +1,6 @@
 //! The top level and what concerns the process.
 
-use super::cloud::{ACCOUNT, AUTHORITY, DNS_PROVIDER, DYNAMIC_DNS, OBTAINED};
+use super::cloud::{ACCELERATOR, ACCOUNT, AUTHORITY, DNS_PROVIDER, DYNAMIC_DNS, NAT_GATEWAY, OBTAINED};
 use super::middleware::MIDDLEWARE;
 use super::proxy::{LISTENER, ROUTE, UPSTREAM};
 use super::{Kind, Table, key};
@@ -43,6 +43,18 @@ pub(crate) static ROOT: Table = Table {
         key("dns_providers", Kind::Map(&Kind::Section(&DNS_PROVIDER)), "", "Who edits DNS for `dns-01`, by name."),
         key("alibaba", Kind::Map(&Kind::Section(&ACCOUNT)), "", "Accounts of Alibaba Cloud, by name."),
         key("dynamic_dns", Kind::Map(&Kind::Section(&DYNAMIC_DNS)), "", "Names kept at the addresses of this machine."),
+        key(
+            "accelerators",
+            Kind::Map(&Kind::Section(&ACCELERATOR)),
+            "",
+            "Accelerators of Global Accelerator in front of the gateway, by name; their listeners become listeners here.",
+        ),
+        key(
+            "nat_gateways",
+            Kind::Map(&Kind::Section(&NAT_GATEWAY)),
+            "",
+            "NAT gateways that are looked after, by name.",
+        ),
     ],
 };
 

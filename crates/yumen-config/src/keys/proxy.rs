@@ -7,41 +7,63 @@ use super::{Key, Kind, Table, key};
 
 const NAME: Kind = Kind::Text;
 
+/// The keys of a listener, after those in the brackets; templates of listeners have them too.
+macro_rules! listener_keys {
+    ($($first:expr),* $(,)?) => {
+        &[
+            $($first,)*
+            key(
+                "proxy_protocol",
+                Kind::Section(&PROXY_PROTOCOL),
+                "",
+                "The PROXY protocol of a proxy in front, which then begins every connection.",
+            ),
+            key("tls", Kind::Section(&TLS), "", "TLS ended here."),
+            key("limits", Kind::Section(&LIMITS), "", "What a client may send."),
+            key("timeouts", Kind::Section(&LISTENER_TIMEOUTS), "", "How long a client may take."),
+            key("http2", Kind::Section(&LISTENER_HTTP2), "", "HTTP/2 with clients; with TLS it is chosen by `tls.alpn`."),
+            key(
+                "http3",
+                Kind::Either(&[Kind::Bool, Kind::Section(&LISTENER_HTTP3)]),
+                "false",
+                "HTTP/3 with clients, by UDP on the same addresses; needs `tls`.",
+            ),
+            key("forwarded", Kind::Section(&FORWARDED), "", "Forwarding fields."),
+            key(
+                "absolute_form",
+                Kind::OneOf(&["allow", "refuse"]),
+                "allow",
+                "Request targets in absolute form: taken when the host is that of `Host`, or refused.",
+            ),
+            key("default_status", Kind::Number, "404", "The status when no route matches."),
+            key("upstream", NAME, "", "For `tcp`, `tls_passthrough` and `udp`: where connections or datagrams go."),
+            key("sni", Kind::Map(&NAME), "", "For `tls_passthrough`: upstreams by server name, `*.` for those below."),
+            key("access", Kind::Section(&ACCESS), "", "Which client addresses may connect."),
+            key("udp", Kind::Section(&UDP), "", "For `udp`: how sessions end."),
+        ]
+    };
+}
+
 pub(crate) static LISTENER: Table = Table {
     name: "listener",
     doc: "Where clients connect.",
-    keys: &[
+    keys: listener_keys![
         key("bind", Kind::List(&Kind::Address), "required", "Addresses; `:8080` is every address, IPv6 and IPv4."),
-        key("protocol", Kind::OneOf(&["http", "tcp", "tls_passthrough", "udp"]), "http", "What clients speak."),
-        key(
-            "proxy_protocol",
-            Kind::Section(&PROXY_PROTOCOL),
-            "",
-            "The PROXY protocol of a proxy in front, which then begins every connection.",
-        ),
-        key("tls", Kind::Section(&TLS), "", "TLS ended here."),
-        key("limits", Kind::Section(&LIMITS), "", "What a client may send."),
-        key("timeouts", Kind::Section(&LISTENER_TIMEOUTS), "", "How long a client may take."),
-        key("http2", Kind::Section(&LISTENER_HTTP2), "", "HTTP/2 with clients; with TLS it is chosen by `tls.alpn`."),
-        key(
-            "http3",
-            Kind::Either(&[Kind::Bool, Kind::Section(&LISTENER_HTTP3)]),
-            "false",
-            "HTTP/3 with clients, by UDP on the same addresses; needs `tls`.",
-        ),
-        key("forwarded", Kind::Section(&FORWARDED), "", "Forwarding fields."),
-        key(
-            "absolute_form",
-            Kind::OneOf(&["allow", "refuse"]),
-            "allow",
-            "Request targets in absolute form: taken when the host is that of `Host`, or refused.",
-        ),
-        key("default_status", Kind::Number, "404", "The status when no route matches."),
-        key("upstream", NAME, "", "For `tcp`, `tls_passthrough` and `udp`: where connections or datagrams go."),
-        key("sni", Kind::Map(&NAME), "", "For `tls_passthrough`: upstreams by server name, `*.` for those below."),
-        key("access", Kind::Section(&ACCESS), "", "Which client addresses may connect."),
-        key("udp", Kind::Section(&UDP), "", "For `udp`: how sessions end."),
+        key("protocol", Kind::OneOf(PROTOCOLS), "http", "What clients speak."),
     ],
+};
+
+const PROTOCOLS: &[&str] = &["http", "tcp", "tls_passthrough", "udp"];
+
+pub(crate) static LISTENER_TEMPLATE: Table = Table {
+    name: "accelerator listener",
+    doc: "What listeners are made of; addresses and ports come from the accelerator.",
+    keys: listener_keys![key(
+        "protocol",
+        Kind::OneOf(PROTOCOLS),
+        "by the accelerator's",
+        "What is spoken: under `tcp` also `http` or `tls_passthrough`, since the accelerator hands bytes on as they are.",
+    )],
 };
 
 pub(crate) static PROXY_PROTOCOL: Table = Table {

@@ -9,9 +9,9 @@ use ipnet::IpNet;
 use super::ctx::Ctx;
 use crate::config::{
     Admin, AdminListen, CertificateMatch, FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher,
-    PathMatch, Protocol, Route, Upstream, UpstreamName,
+    PathMatch, Protocol, Route, Upstream, UpstreamName, overlap,
 };
-use crate::yaml::Place;
+use crate::yaml::{Name, Node, Place};
 
 /// Two listeners on one address. UDP and TCP have ports of their own.
 pub(super) fn addresses(ctx: &Ctx<'_>, listeners: &[(Listener, Place)]) {
@@ -19,12 +19,9 @@ pub(super) fn addresses(ctx: &Ctx<'_>, listeners: &[(Listener, Place)]) {
     for (listener, place) in listeners {
         for address in &listener.bind {
             // Port 0 is a new port each time.
-            // By UDP, and by TCP.
-            let ways = |l: &Listener| (l.protocol == Protocol::Udp || l.http3.is_some(), l.protocol != Protocol::Udp);
-            let meet = |(a, b): (bool, bool), (c, d): (bool, bool)| (a && c) || (b && d);
-            let other = taken.iter().find(|(other, by, _)| {
-                address.port() != 0 && meet(ways(by), ways(listener)) && overlap(*other, *address)
-            });
+            let other = taken
+                .iter()
+                .find(|(other, by, _)| address.port() != 0 && by.shares_ports(listener) && overlap(*other, *address));
             if let Some((_, other, first)) = other {
                 let message = if other.name == listener.name {
                     format!("listener `{}` has the address {address} twice", listener.name)
@@ -40,13 +37,15 @@ pub(super) fn addresses(ctx: &Ctx<'_>, listeners: &[(Listener, Place)]) {
     }
 }
 
-/// Whether one socket would take the other's connections: the IPv6 wildcard is bound for IPv4 too.
-fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    if a.port() != b.port() {
-        return false;
+/// Listeners and accelerators share their names, since routes name both.
+pub(super) fn names_of_listeners(ctx: &Ctx<'_>, nodes: &[(&Name, &Node)]) {
+    let mut first: HashMap<&str, Place> = HashMap::with_capacity(nodes.len());
+    for (name, _) in nodes {
+        if let Some(before) = first.insert(&name.text, name.place) {
+            let message = format!("a listener and an accelerator are both called `{}`", name.text);
+            ctx.clash(name.place, "duplicate_key", message, before, "rename one of them; routes name both");
+        }
     }
-    let every = |x: SocketAddr, y: SocketAddr| x.ip().is_unspecified() && (x.is_ipv6() || y.is_ipv4());
-    a.ip() == b.ip() || every(a, b) || every(b, a)
 }
 
 /// The admin endpoint on an address of a listener.

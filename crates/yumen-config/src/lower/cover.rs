@@ -12,7 +12,7 @@ use crate::yaml::{Node, Place, Source, Value};
 const OPEN: [&str; 2] = ["file", "realm"];
 
 /// The sections whose keys are names that people choose.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 11] = [
     "listeners",
     "routes",
     "middlewares",
@@ -22,6 +22,8 @@ const NAMES: [&str; 9] = [
     "authorities",
     "certificates",
     "dns_providers",
+    "accelerators",
+    "nat_gateways",
 ];
 
 /// What the keys of a map are.

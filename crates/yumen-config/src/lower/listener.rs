@@ -13,6 +13,9 @@ use crate::config::{
 use crate::keys;
 use crate::yaml::{Name, Node, Value};
 
+/// The upstreams and the certificates that there are.
+pub(super) type Names<'k, 'u, 'c> = (&'k names::Known<'u>, &'k names::Known<'c>);
+
 /// Reads a listener; `upstreams` and `certificates` are the names there are.
 pub(super) fn listener(
     section: &Section<'_>,
@@ -27,20 +30,23 @@ pub(super) fn listener(
         section.ctx.error(node.place, "empty_list", "a listener needs at least one address");
     }
     let protocol = section.read("protocol", protocol).unwrap_or_default();
+    let rest = template(section, &format!("listener `{name}`"), protocol, (upstreams, certificates));
+    // Last, so that a wrong address does not hide the other complaints.
+    Some(Listener { name: ListenerName::from(name), bind: bind?, ..rest })
+}
+
+/// Reads all keys of a listener but its addresses and its protocol. It has no name and no address yet; complaints call it
+/// `what`.
+pub(super) fn template(
+    section: &Section<'_>,
+    what: &str,
+    protocol: Protocol,
+    (upstreams, certificates): Names<'_, '_, '_>,
+) -> Listener {
     protocol_fits(section, protocol);
     let sni = sni(section, upstreams);
     let upstream = section.read("upstream", |ctx, node| upstreams.find(ctx, node)).map(UpstreamName::from);
-    let absent = |key| section.get(key).is_none() && !section.was_meant(key);
-    if matches!(protocol, Protocol::Tcp | Protocol::Udp) && absent("upstream") {
-        let help = "add `upstream: NAME`".to_owned();
-        let message = format!("{} listener `{name}` has no upstream", protocol.as_str());
-        section.ctx.error_help(section.place, "missing_upstream", message, help);
-    }
-    if protocol == Protocol::TlsPassthrough && absent("upstream") && absent("sni") {
-        let help = "add `sni: {HOST: NAME}` or `upstream: NAME`".to_owned();
-        let message = format!("tls_passthrough listener `{name}` leads nowhere");
-        section.ctx.error_help(section.place, "missing_upstream", message, help);
-    }
+    leads_somewhere(section, what, protocol);
     let tls = match section.entry("tls") {
         Some((_, node)) => Section::open(section.ctx, node, &keys::TLS).and_then(|s| tls(&s, protocol, certificates)),
         None => None,
@@ -49,8 +55,9 @@ pub(super) fn listener(
         value::one_of(ctx, node, &[("allow", AbsoluteForm::SameHost), ("refuse", AbsoluteForm::Refuse)])
     };
     let http3 = http3(section, tls.as_ref());
-    Some(Listener {
-        name: ListenerName::from(name),
+    Listener {
+        name: ListenerName::from(""),
+        bind: Vec::new(),
         protocol,
         proxy_protocol: proxy_protocol(section),
         tls,
@@ -65,12 +72,26 @@ pub(super) fn listener(
         sni,
         access: section.sub("access", &keys::ACCESS).map(|s| access(&s)).unwrap_or_default(),
         udp: section.sub("udp", &keys::UDP).map(|s| udp(&s)).unwrap_or_default(),
-        // Last, so that a wrong address does not hide the other complaints.
-        bind: bind?,
-    })
+        generated_by: None,
+    }
 }
 
-fn protocol(ctx: &Ctx<'_>, node: &Node) -> Option<Protocol> {
+/// A listener that reads no requests says itself where its traffic goes.
+fn leads_somewhere(section: &Section<'_>, what: &str, protocol: Protocol) {
+    let absent = |key| section.get(key).is_none() && !section.was_meant(key);
+    if matches!(protocol, Protocol::Tcp | Protocol::Udp) && absent("upstream") {
+        let help = "add `upstream: NAME`".to_owned();
+        let message = format!("{} {what} has no upstream", protocol.as_str());
+        section.ctx.error_help(section.place, "missing_upstream", message, help);
+    }
+    if protocol == Protocol::TlsPassthrough && absent("upstream") && absent("sni") {
+        let help = "add `sni: {HOST: NAME}` or `upstream: NAME`".to_owned();
+        let message = format!("tls_passthrough {what} leads nowhere");
+        section.ctx.error_help(section.place, "missing_upstream", message, help);
+    }
+}
+
+pub(super) fn protocol(ctx: &Ctx<'_>, node: &Node) -> Option<Protocol> {
     let all = [Protocol::Http, Protocol::Tcp, Protocol::TlsPassthrough, Protocol::Udp];
     value::one_of(ctx, node, &all.map(|p| (p.as_str(), p)))
 }

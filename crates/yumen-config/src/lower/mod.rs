@@ -55,12 +55,9 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
             .and_then(|s| listener::listener(&s, &name.text, &upstreams, &certificates));
         listeners.extend(read.map(|l| (l, name.place)));
     }
-    // Where `listeners` is misspelt, or is no map, that was complained about.
-    let meant = files.iter().any(|f| f.was_meant("listeners") || f.get("listeners").is_some_and(|n| !n.is_blank()));
-    if listener_nodes.is_empty() && !meant && files.len() == roots.len() {
-        let help = "add `listeners: {web: {bind: \":8080\"}}`".to_owned();
-        let place = files.first().map_or(Place { file: 0, line: 1, column: 1, end: 2, last: 1 }, |f| f.place);
-        ctx.error_help(place, "no_listener", "a configuration needs at least one listener", help);
+    let cloud = cloud::cloud(ctx, &files, &accounts, &upstreams, &certificates);
+    if listener_nodes.is_empty() && cloud.accelerator_nodes.is_empty() && files.len() == roots.len() {
+        without_listener(ctx, &files);
     }
     check::addresses(ctx, &listeners);
     let process = process(ctx, &files);
@@ -75,9 +72,12 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         .map(|m| (m.name.clone(), Arc::new(m)))
         .collect();
 
+    let both = [listener_nodes, cloud.accelerator_nodes].concat();
+    check::names_of_listeners(ctx, &both);
     let names = route::Names {
         listeners: &by_name,
-        listener_names: Known::new("listener", &listener_nodes),
+        accelerators: &cloud.cloud.accelerators,
+        listener_names: Known::new("listener", &both),
         middlewares: &middlewares,
         middleware_names: Known::new("middleware", &middleware_nodes),
         upstreams: &upstreams,
@@ -90,6 +90,7 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         })
         .collect();
     check::ties(ctx, &routes);
+    let listeners = [listeners, cloud::accelerator::as_listeners(&cloud.accelerators)].concat();
     check::routeless(ctx, &listeners, &routes);
     names.middleware_names.warn_unused(ctx);
     upstreams.warn_unused(ctx);
@@ -103,18 +104,28 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
         .collect();
     check::protocols(ctx, &routes, |name| upstreams.get(name).map(Arc::as_ref));
     check::datagrams(ctx, &listeners, &upstreams);
-    let cloud = cloud::cloud(ctx, &files, &accounts);
-    cloud::certificate::reachable(ctx, &certificate_nodes, &cloud.certificates, &listeners);
-    cloud::certificate::covered(ctx, &cloud.certificates, &listeners, &routes);
+    cloud::certificate::reachable(ctx, &certificate_nodes, &cloud.cloud.certificates, &listeners);
+    cloud::certificate::covered(ctx, &cloud.cloud.certificates, &listeners, &routes);
     certificates.warn_unused(ctx);
     Config {
         listeners: by_name,
         routes: routes.into_iter().map(|(route, _)| Arc::new(route)).collect(),
         middlewares,
         upstreams,
-        cloud,
+        cloud: cloud.cloud,
         ..process
     }
+}
+
+/// Complains that there is no listener. Where `listeners` is misspelt, or is no map, that was complained about.
+fn without_listener(ctx: &Ctx<'_>, files: &[Section<'_>]) {
+    let meant = |f: &Section<'_>| f.was_meant("listeners") || f.get("listeners").is_some_and(|n| !n.is_blank());
+    if files.iter().any(meant) {
+        return;
+    }
+    let help = "add `listeners: {web: {bind: \":8080\"}}`".to_owned();
+    let place = files.first().map_or(Place { file: 0, line: 1, column: 1, end: 2, last: 1 }, |f| f.place);
+    ctx.error_help(place, "no_listener", "a configuration needs at least one listener", help);
 }
 
 /// The sections of the process, each in at most one file.

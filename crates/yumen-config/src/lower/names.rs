@@ -51,6 +51,17 @@ impl<'n> Known<'n> {
         None
     }
 
+    /// As [`find`](Self::find), for the key of a map.
+    pub(super) fn named(&self, ctx: &Ctx<'_>, name: &Name) -> Option<Arc<str>> {
+        if let Some(declared) = self.declared.get(&*name.text) {
+            declared.is_used.set(true);
+            return Some(Arc::clone(&declared.name));
+        }
+        let help = self.nearest(&name.text).unwrap_or_default();
+        ctx.error_help(name.place, "unknown_name", format!("there is no {} `{}`", self.noun, name.text), help);
+        None
+    }
+
     fn nearest(&self, name: &str) -> Option<String> {
         self.searches.set(self.searches.get() + 1);
         if self.searches.get() > SEARCHES && self.declared.len() > 1000 {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cloud::accelerator::is_http;
 use super::ctx::Ctx;
 use super::names::Known;
 use super::section::Section;
 use super::{client, middleware, value};
 use crate::config::{
-    FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, Middleware, MiddlewareName, PathMatch,
-    Protocol, Retry, Route, RouteGrpc, RouteName, RouteTimeouts, UpstreamName,
+    Accelerator, FieldMatch, FieldTest, HostPattern, Listener, ListenerName, Matcher, Middleware, MiddlewareName,
+    PathMatch, Protocol, Retry, Route, RouteGrpc, RouteName, RouteTimeouts, UpstreamName,
 };
 use crate::keys;
 use crate::yaml::{Node, Place, Value};
@@ -17,6 +18,8 @@ use crate::yaml::{Node, Place, Value};
 /// What a route may name.
 pub(super) struct Names<'n> {
     pub(super) listeners: &'n BTreeMap<ListenerName, Arc<Listener>>,
+    /// A route means all listeners of one by its name.
+    pub(super) accelerators: &'n BTreeMap<ListenerName, Arc<Accelerator>>,
     pub(super) listener_names: Known<'n>,
     pub(super) middlewares: &'n BTreeMap<MiddlewareName, Arc<Middleware>>,
     pub(super) middleware_names: Known<'n>,
@@ -95,11 +98,17 @@ fn one(ctx: &Ctx<'_>, node: &Node, route: &str, names: &Names<'_>) -> Option<Arc
 }
 
 fn listeners(section: &Section<'_>, names: &Names<'_>) -> Vec<ListenerName> {
-    let http = |name: &str| names.listeners.get(name).is_none_or(|l| l.protocol == Protocol::Http);
+    let http = |name: &str| match (names.listeners.get(name), names.accelerators.get(name)) {
+        (Some(listener), _) => listener.protocol == Protocol::Http,
+        (None, Some(accelerator)) => is_http(accelerator),
+        (None, None) => true,
+    };
     if section.get("listeners").is_none() {
-        let all: Vec<_> = names.listeners.keys().filter(|n| http(n.as_str())).cloned().collect();
+        let declared = names.listeners.keys().chain(names.accelerators.keys());
+        let mut all: Vec<_> = declared.filter(|n| http(n.as_str())).cloned().collect();
+        all.sort();
         // With no listener at all there is one complaint about that, not one for each route.
-        if all.is_empty() && !names.listeners.is_empty() {
+        if all.is_empty() && !(names.listeners.is_empty() && names.accelerators.is_empty()) {
             let help = "add one with `protocol: http` under `listeners`".to_owned();
             section.ctx.error_help(section.place, "no_listener", "there is no http listener for this route", help);
         }

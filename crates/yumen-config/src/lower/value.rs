@@ -229,6 +229,13 @@ pub(super) fn address(ctx: &Ctx<'_>, node: &Node) -> Option<SocketAddr> {
     })
 }
 
+/// An address without a port.
+pub(super) fn ip(ctx: &Ctx<'_>, node: &Node) -> Option<IpAddr> {
+    wanted(ctx, node, "an address without port such as `192.0.2.1` or `::`", |text| {
+        text.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    })
+}
+
 pub(super) fn cidr(ctx: &Ctx<'_>, node: &Node) -> Option<IpNet> {
     // Bits beyond the prefix are a slip in one of the two numbers; which one cannot be known.
     let advice = |text: &str| {

@@ -6,8 +6,10 @@ pub(super) use certificate::{authority, dns_provider, obtained};
 
 use serde_json::{Value, json};
 
-use super::{MASK, object, option, path, time};
-use crate::config::{Account, AssumedRole, CloudKeys, Secret};
+use super::{MASK, listener, object, option, path, text, texts, time};
+use crate::config::{
+    Accelerator, Account, AssumedRole, CloudKeys, NatGateway, Secret, SnatSource, SnatWish, Templates,
+};
 
 /// An account; no key is shown, an identifier neither.
 pub(super) fn account(account: &Account) -> Value {
@@ -19,6 +21,48 @@ pub(super) fn account(account: &Account) -> Value {
         ("signature", json!(signature.as_str())),
         ("private", json!(private)),
         ("endpoints", json!(endpoints)),
+    ])
+}
+
+/// An accelerator.
+pub(super) fn accelerator(accelerator: &Accelerator) -> Value {
+    let Accelerator { name: _, account, id, title, tags, endpoint, interval, bind, max_ports, template, by_source } =
+        accelerator;
+    let Templates { tcp, udp, http, https } = template;
+    let each = [("tcp", tcp), ("udp", udp), ("http", http), ("https", https)];
+    let templates = each.into_iter().filter_map(|(key, one)| Some((key.to_owned(), listener(one.as_ref()?))));
+    let by_source = by_source.iter().map(|(of, to)| (of.to_string(), text(to)));
+    object([
+        ("account", text(&account.name)),
+        ("id", json!(id)),
+        ("title", json!(title)),
+        ("tags", json!(tags)),
+        ("endpoint", json!(endpoint)),
+        ("interval", time(*interval)),
+        ("bind", texts(bind)),
+        ("max_ports", json!(max_ports)),
+        ("template", Value::Object(templates.collect())),
+        ("by_source", Value::Object(by_source.collect())),
+    ])
+}
+
+/// A NAT gateway.
+pub(super) fn nat_gateway(gateway: &NatGateway) -> Value {
+    let NatGateway { name: _, account, gateway, entries, egress, create, interval } = gateway;
+    let entry = |SnatWish { source, addresses }: &SnatWish| {
+        let (network, switch) = match source {
+            SnatSource::Network(net) => (text(net), Value::Null),
+            SnatSource::Switch(id) => (Value::Null, json!(id)),
+        };
+        object([("network", network), ("vswitch", switch), ("addresses", texts(addresses))])
+    };
+    object([
+        ("account", text(&account.name)),
+        ("gateway", json!(gateway)),
+        ("entries", entries.iter().map(entry).collect()),
+        ("egress", texts(egress)),
+        ("create", json!(create)),
+        ("interval", time(*interval)),
     ])
 }
 

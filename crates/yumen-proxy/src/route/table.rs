@@ -74,13 +74,13 @@ pub(crate) struct Step {
 
 impl Table {
     /// Builds the table of a listener from the routes that name it.
-    pub(crate) fn build(routes: &Arc<Vec<Arc<Route>>>, on: &config::ListenerName) -> Result<Self, regex::Error> {
+    pub(crate) fn build(routes: &Arc<Vec<Arc<Route>>>, on: &config::Listener) -> Result<Self, regex::Error> {
         let mut table = Self { routes: Arc::clone(routes), hosts: host::Hosts::default() };
         let mut order: Vec<usize> = (0..routes.len()).collect();
         // Stable: the order of the file stays where the number of conditions is the same.
         order.sort_by_key(|i| std::cmp::Reverse(routes.get(*i).map_or(0, |r| r.conditions.count())));
         for index in order {
-            let Some(route) = routes.get(index).filter(|r| r.config.listeners.contains(on)) else { continue };
+            let Some(route) = routes.get(index).filter(|r| on.is_among(&r.config.listeners)) else { continue };
             let pattern = match &route.config.matcher.path {
                 PathMatch::Exact(text) => path::Pattern::Exact(text.clone()),
                 PathMatch::Prefix(text) => path::prefix(text),

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use regex::Regex;
-use yumen_config::config::{self, HostPattern, ListenerName, PathMatch};
+use yumen_config::config::{self, HostPattern, PathMatch};
 use yumen_core::{Caller, Request};
 
 use super::table::{Route, Table};
@@ -30,14 +30,14 @@ type Rank = ((u8, usize), (u8, usize), usize);
 pub(crate) fn nearest(
     table: &Table,
     (request, caller): (&Request, Caller<'_>),
-    on: &ListenerName,
+    on: &config::Listener,
     taken: Option<&Arc<Route>>,
     limit: usize,
 ) -> (Vec<Miss>, usize) {
     let (host, path) = (host_of(request), request.path());
     let floor = taken.map(|route| rank(&route.config, &host));
     let mut found = Vec::new();
-    for route in table.routes().iter().filter(|r| r.config.listeners.contains(on)) {
+    for route in table.routes().iter().filter(|r| on.is_among(&r.config.listeners)) {
         let (host_fails, path_fails) = (host_fault(&route.config, &host), path_fault(&route.config.matcher.path, path));
         if host_fails.is_none() && path_fails.is_none() {
             continue; // the table offers it

@@ -146,6 +146,7 @@ pub(crate) fn listener(protocol: config::Protocol) -> config::Listener {
         access: config::Access::default(),
         http3: None,
         udp: config::Udp::default(),
+        generated_by: None,
     }
 }
 

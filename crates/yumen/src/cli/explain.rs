@@ -117,6 +117,9 @@ fn readable(answer: &Value) -> String {
         texts(&listener["bind"]).join(", "),
         word(&listener["why"])
     );
+    if let Some(by) = listener["generated_by"].as_str() {
+        _ = writeln!(out, "          made by accelerator {by}");
+    }
     let versions = texts(&listener["versions"]);
     if versions.iter().any(|version| version != "HTTP/1.1") {
         _ = writeln!(out, "          clients may speak {}", versions.join(", "));

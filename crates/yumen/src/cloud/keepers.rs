@@ -17,5 +17,6 @@ pub(crate) struct Kept {
 
 /// Everything, in the order of kinds and names. Blocks for as long as the disk takes.
 pub(crate) fn keepers(config: &Config, accounts: &Accounts) -> Vec<Kept> {
-    super::dynamic_dns::keepers(config, accounts)
+    let nat = super::nat::keepers(config, accounts);
+    super::dynamic_dns::keepers(config, accounts).into_iter().chain(nat).collect()
 }

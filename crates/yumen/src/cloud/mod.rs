@@ -3,20 +3,23 @@
 //! A reload keeps what its section did not change. Nothing here can refuse a configuration or hold one up: what fails says
 //! so in the status, and is tried again.
 
-pub(crate) mod secret;
+pub(crate) mod accelerators;
 pub(crate) mod accounts;
 mod dynamic_dns;
 pub(crate) mod keepers;
 pub(crate) mod discovery;
+mod nat;
 pub(crate) mod roster;
+pub(crate) mod secret;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use yumen_config::config::Config;
+use yumen_config::config::{Config, NatGateway};
 use yumen_proxy::Vault;
 use yumen_telemetry::Registry;
 
+use accelerators::{Accelerators, Putting};
 use accounts::Accounts;
 use discovery::{Candidate, Discovery};
 use roster::Roster;
@@ -30,17 +33,21 @@ pub(crate) struct Cloud {
     discovery: Discovery,
     secrets: Secrets,
     dynamic_dns: Roster<dynamic_dns::Wanted>,
+    pub(crate) accelerators: Accelerators,
+    nat_gateways: Roster<NatGateway>,
 }
 
 impl Cloud {
-    /// Nothing runs yet; users whose passwords KMS keeps go into `vault`.
-    pub(crate) fn new(registry: Arc<Registry>, vault: Arc<Vault>) -> Self {
+    /// Nothing runs yet; users whose passwords KMS keeps go into `vault`, states of accelerators to `putting`.
+    pub(crate) fn new(registry: Arc<Registry>, vault: Arc<Vault>, putting: Putting) -> Self {
         Self {
-            registry,
             accounts: Arc::default(),
             discovery: Discovery::default(),
             secrets: Secrets::new(vault),
+            accelerators: Accelerators::new(Arc::clone(&registry), putting),
+            nat_gateways: Roster::default(),
             dynamic_dns: Roster::default(),
+            registry,
         }
     }
 
@@ -60,5 +67,7 @@ impl Cloud {
         self.secrets.commit(config, &self.accounts, &self.registry);
         self.discovery.commit(candidate, &self.accounts, &self.registry);
         dynamic_dns::commit(self, config);
+        self.accelerators.commit(config, &self.accounts);
+        nat::commit(&self.nat_gateways, &self.registry, &self.accounts, config);
     }
 }

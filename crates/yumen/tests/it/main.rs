@@ -3,6 +3,7 @@
 
 #[cfg(unix)]
 mod acme;
+mod accelerator;
 mod alibaba;
 mod dynamic_dns;
 mod gateway;
@@ -28,6 +29,7 @@ mod drain;
 mod drills;
 mod endpoint_tls;
 mod metrics;
+mod nat;
 mod middleware;
 mod passthrough;
 mod path;

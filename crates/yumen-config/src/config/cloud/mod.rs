@@ -1,21 +1,27 @@
 //! What the gateway does in the cloud beside traffic: one map by name for each kind of section.
 
+mod accelerator;
 mod account;
 mod dynamic_dns;
 mod certificate;
+mod nat;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+pub use accelerator::{Accelerator, Templates};
 pub use account::{Account, AssumedRole, CloudKeys, Signature};
 pub use certificate::{
     Authority, CertificateKey, Challenge, DnsProvider, DnsProviderKind, ExternalAccount, Obtained, Propagation,
     TsigAlgorithm, TsigKey,
 };
 pub use dynamic_dns::{AddressSource, DynamicDns, MetadataAddress, Want};
+pub use nat::{NatGateway, SnatSource, SnatWish};
 
-use super::{AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName};
+use super::{
+    AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName, ListenerName, NatGatewayName,
+};
 
 /// The sections that concern the cloud.
 #[derive(Clone, Default, PartialEq)]
@@ -30,19 +36,23 @@ pub struct Cloud {
     pub dns_providers: BTreeMap<DnsProviderName, Arc<DnsProvider>>,
     /// The certificates that are obtained, by name.
     pub certificates: BTreeMap<CertificateName, Arc<Obtained>>,
+    /// The accelerators by name; no listener has the name of one.
+    pub accelerators: BTreeMap<ListenerName, Arc<Accelerator>>,
+    /// The NAT gateways by name.
+    pub nat_gateways: BTreeMap<NatGatewayName, Arc<NatGateway>>,
 }
 
 /// Kinds of which there is none are left out.
 impl fmt::Debug for Cloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accounts, dynamic_dns, authorities, dns_providers, certificates } = self;
+        let Self { accounts, dynamic_dns, authorities, dns_providers, certificates, accelerators, nat_gateways } = self;
         let mut all = f.debug_struct("Cloud");
         macro_rules! there {
             ($($kind:ident)*) => {$(if !$kind.is_empty() {
                 all.field(stringify!($kind), $kind);
             })*};
         }
-        there!(accounts dynamic_dns authorities dns_providers certificates);
+        there!(accounts dynamic_dns authorities dns_providers certificates accelerators nat_gateways);
         all.finish()
     }
 }

@@ -1,19 +1,38 @@
 //! What concerns the cloud: one file for each kind of section.
 
+pub(super) mod accelerator;
 pub(super) mod account;
 pub(super) mod certificate;
 mod dynamic_dns;
+mod nat;
 
 use std::sync::Arc;
 
 use super::ctx::Ctx;
 use super::named;
+use super::names::Known;
 use super::section::Section;
-use crate::config::{Cloud, DynamicDnsName};
+use crate::config::{Accelerator, Cloud, DynamicDnsName};
 use crate::keys;
+use crate::yaml::{Name, Node, Place};
+
+/// The sections that concern the cloud, and what other sections have to know of them.
+pub(super) struct Read<'s> {
+    pub(super) cloud: Cloud,
+    /// The accelerators with their places.
+    pub(super) accelerators: Vec<(Arc<Accelerator>, Place)>,
+    /// As they were written.
+    pub(super) accelerator_nodes: Vec<(&'s Name, &'s Node)>,
+}
 
 /// The sections of all files that concern the cloud.
-pub(super) fn cloud(ctx: &Ctx<'_>, files: &[Section<'_>], accounts: &account::Accounts<'_>) -> Cloud {
+pub(super) fn cloud<'s>(
+    ctx: &Ctx<'_>,
+    files: &[Section<'s>],
+    accounts: &account::Accounts<'_>,
+    upstreams: &Known<'_>,
+    certificate_names: &Known<'_>,
+) -> Read<'s> {
     let dynamic_dns = named(ctx, files, "dynamic_dns")
         .into_iter()
         .filter_map(|(name, node)| {
@@ -24,5 +43,16 @@ pub(super) fn cloud(ctx: &Ctx<'_>, files: &[Section<'_>], accounts: &account::Ac
         .collect();
     let certificate::Certificates { authorities, dns_providers, certificates } =
         certificate::Certificates::read(ctx, files, accounts);
-    Cloud { accounts: accounts.all(), dynamic_dns, authorities, dns_providers, certificates }
+    let accelerator_nodes = named(ctx, files, "accelerators");
+    let accelerators = accelerator::read(ctx, &accelerator_nodes, accounts, (upstreams, certificate_names));
+    let cloud = Cloud {
+        accounts: accounts.all(),
+        dynamic_dns,
+        authorities,
+        dns_providers,
+        certificates,
+        accelerators: accelerators.iter().map(|(a, _)| (a.name.clone(), Arc::clone(a))).collect(),
+        nat_gateways: nat::read(ctx, files, accounts),
+    };
+    Read { cloud, accelerators, accelerator_nodes }
 }
