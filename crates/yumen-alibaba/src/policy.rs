@@ -51,6 +51,11 @@ pub enum Need<'a> {
         /// Whether servers are added and removed.
         change: bool,
     },
+    /// Read how listeners of balancers find their servers: `alb` or `nlb`. Reading a classic balancer is part of its own.
+    BalancerHealth {
+        /// The product.
+        product: &'a str,
+    },
     /// Read NAT gateways, SNAT entries and EIPs, or also create and delete entries.
     Nat {
         /// The region.
@@ -124,6 +129,11 @@ impl Need<'_> {
             Self::Alb { region, groups, change } => alb(account, region, groups, *change),
             Self::Nlb { region, groups, change } => nlb(account, region, groups, *change),
             Self::Clb { region, balancers, change } => clb(account, region, balancers, *change),
+            Self::BalancerHealth { product } => {
+                let action =
+                    if *product == "nlb" { "nlb:GetListenerHealthStatus" } else { "alb:GetListenerHealthStatus" };
+                vec![(vec![action], all())]
+            }
             Self::Nat { region, change } => {
                 let reads = vec!["vpc:DescribeNatGateways", "vpc:DescribeSnatTableEntries", "vpc:DescribeEipAddresses"];
                 let mut list = vec![(reads, all())];

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::config::{
     Accelerator, Access, AccessLog, Account, Admin, Authority, Config, Dns, DnsProvider, DynamicDns, Forwarded, Limits,
-    Listener, ListenerHttp2, ListenerTimeouts, Log, Matcher, Middleware, NatGateway, Obtained, Pool, Protocol, Retry,
-    Rotate, Route, RouteGrpc, RouteTimeouts, Runtime, Udp, Upstream, UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
+    Listener, ListenerHttp2, ListenerTimeouts, Log, Matcher, Middleware, NatGateway, Obtained, Pool, Protocol,
+    Registration, Retry, Rotate, Route, RouteGrpc, RouteTimeouts, Runtime, Udp, Upstream, UpstreamHttp2,
+    UpstreamTimeouts, UpstreamTls,
 };
 
 /// What happens to a part.
@@ -133,6 +134,7 @@ fields!(DynamicDns: account, names, zone, a as "types", aaaa as "types", source,
 fields!(Obtained: name, names, authority, challenges, dns_providers as "dns_provider", key);
 fields!(Authority: name, directory, contact, external_account, roots, preferred_chain, profile, store);
 fields!(DnsProvider: name, names, kind, propagation);
+fields!(Registration: account, kind, group, balancer, server as "instance", port, weight, description, health, listener_id, interval, settle, leave_timeout);
 fields!(Runtime: workers, drain_timeout);
 fields!(Admin: listen, token_file);
 fields!(Log: level, access.*);
@@ -259,6 +261,7 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
     cloud!("dns_provider", dns_providers);
     cloud!("account", accounts);
     cloud!("dynamic_dns", dynamic_dns);
+    cloud!("registration", registrations);
     cloud!("accelerator", accelerators);
     cloud!("nat_gateway", nat_gateways);
     diff.section("runtime", Some(&old.runtime), Some(&new.runtime));

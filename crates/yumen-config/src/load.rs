@@ -292,6 +292,12 @@ mod tests {
                 "authorities: {one: {directory: letsencrypt}}, ",
             ),
         ];
+        let kinds = kinds.into_iter().chain([(
+            "registrations",
+            &crate::keys::REGISTRATION,
+            "kind: alb, group: sgp-1, port: 443",
+            account,
+        )]);
         for (kind, table, needed, more) in kinds {
             let plain = "listeners: {one: {bind: \":80\", default_status: 404}}";
             let defaults = written(table);

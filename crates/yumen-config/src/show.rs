@@ -6,6 +6,7 @@
 mod cloud;
 mod discover;
 mod dynamic_dns;
+mod registration;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,16 @@ const MASK: &str = "***";
 /// had a part or whose name sounds like a secret's.
 pub fn show(config: &Config) -> Value {
     let Config { listeners, routes, middlewares, upstreams, runtime, admin, log, state_dir, cloud: all_cloud } = config;
-    let Cloud { accounts, dynamic_dns, authorities, dns_providers, certificates, accelerators, nat_gateways } =
-        all_cloud;
+    let Cloud {
+        accounts,
+        dynamic_dns,
+        authorities,
+        dns_providers,
+        certificates,
+        accelerators,
+        nat_gateways,
+        registrations,
+    } = all_cloud;
     let inline = |m: &Middleware| !middlewares.contains_key(&m.name);
     let named = |name: &dyn Display, value: Value| (name.to_string(), value);
     let all = |entries: &mut dyn Iterator<Item = (String, Value)>| Value::Object(entries.collect());
@@ -50,6 +59,7 @@ pub fn show(config: &Config) -> Value {
         ("authorities", all(&mut authorities.values().map(|a| named(&a.name, cloud::authority(a))))),
         ("dns_providers", all(&mut dns_providers.values().map(|p| named(&p.name, cloud::dns_provider(p))))),
         ("alibaba", all(&mut accounts.values().map(|a| named(&a.name, cloud::account(a))))),
+        ("registrations", all(&mut registrations.iter().map(|(n, r)| named(n, registration::registration(r))))),
         ("dynamic_dns", all(&mut dynamic_dns.iter().map(|(n, d)| named(n, dynamic_dns::dynamic_dns(d))))),
         ("accelerators", all(&mut accelerators.values().map(|a| named(&a.name, cloud::accelerator(a))))),
         ("nat_gateways", all(&mut nat_gateways.values().map(|n| named(&n.name, cloud::nat_gateway(n))))),

@@ -38,6 +38,9 @@ const CONTROL_THREADS: usize = 2;
 /// How long tasks of the control runtime may block its end.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
+/// The cause of a stop that makes room for a new process.
+const UPGRADE: &str = "upgrade";
+
 /// How long a second signal is the echo of the first: some who stop a program tell the process and then its group.
 const ECHO: Duration = Duration::from_millis(500);
 
@@ -107,24 +110,25 @@ async fn serve(
     let living = rt::spawn(prove_life(Arc::clone(&gateway)));
     announce(&gateway, is_demo);
     confirmation.confirm();
-    loop {
+    let cause = loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
             () = gateway.succeeded.notified() => {
                 // Who asks for the gateway from now on means the new process, which has the same socket.
                 gateway.process.stop().await;
-                Signal::Stop("upgrade")
+                Signal::Stop(UPGRADE)
             }
         };
         match signal {
             Signal::Reload(name) => gateway.order(name, None),
             Signal::Stop(name) => {
                 tracing::info!(signal = name, "stopping: connections may finish");
-                break;
+                break name;
             }
         }
-    }
+    };
     watching.abort();
+    leave(&gateway, &mut signals, cause).await;
     stop(&gateway, &mut signals).await;
     living.abort();
     orders.abort();
@@ -347,6 +351,27 @@ fn announce(gateway: &Gateway, is_demo: bool) {
             eprintln!("          curl {admin}/status");
         }
         eprintln!("  your own: yumen proxy --from :8080 --to http://127.0.0.1:3000");
+    }
+}
+
+/// Leaves load balancers while everything is still served, so that none of their connections meets a closed door. A second
+/// signal skips the rest of it. Whoever makes room for a new process is not to leave: that one has the same place.
+async fn leave(gateway: &Gateway, signals: &mut Signals, cause: &str) {
+    gateway.draining.store(true, Ordering::Relaxed);
+    if cause == UPGRADE {
+        return gateway.cloud.hand_over();
+    }
+    let drain = gateway.proxy.snapshot().config.runtime.drain_timeout;
+    let limit = gateway.cloud.leave_limit(drain);
+    if limit.is_zero() {
+        return;
+    }
+    gateway.supervisor.stopping(limit.saturating_add(drain));
+    tokio::select! {
+        () = gateway.cloud.leave(drain) => {}
+        () = second_stop(signals) => {
+            tracing::warn!("load balancers may still send connections here: leaving them was skipped by a second signal");
+        }
     }
 }
 

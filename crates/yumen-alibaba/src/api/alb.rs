@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::group::{GroupServer, Groups, Job, MemberId};
+use super::group::{GroupHealth, GroupServer, Groups, Job, MemberId};
 use crate::client::{Call, Client, Parameters};
 use crate::error::Error;
 use crate::product::ALB;
@@ -48,6 +48,14 @@ impl ServerGroups {
     /// As [`ServerGroups::add`].
     pub async fn remove(&self, group: &str, members: &[MemberId]) -> Result<(), Error> {
         self.0.remove(group, members, look).await
+    }
+
+    /// How the health checks of a listener find the groups it sends to.
+    ///
+    /// # Errors
+    /// Each of [`Error`].
+    pub async fn health(&self, listener: &str) -> Result<Vec<GroupHealth>, Error> {
+        self.0.health(listener, true).await
     }
 
     /// Asks whether this identity may change a group; nothing is changed.

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use super::Done;
 use crate::client::{Call, Client, Page, Parameters, Repeat};
 use crate::error::Error;
-use crate::flexible::{number, text};
+use crate::flexible::{flag, number, text};
 use crate::product::Product;
 
 /// A server in a group.
@@ -43,6 +43,67 @@ pub struct MemberId {
     pub server_type: String,
     /// Its port.
     pub port: u16,
+}
+
+/// How the health checks of a listener find a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GroupHealth {
+    /// The group.
+    pub server_group_id: String,
+    /// Whether there are checks.
+    #[serde(deserialize_with = "flag", alias = "HeathCheckEnabled")]
+    pub health_check_enabled: bool,
+    /// The servers that are not normal; all others are.
+    pub non_normal_servers: Vec<NonNormalServer>,
+}
+
+/// A server that health checks do not find normal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct NonNormalServer {
+    /// As [`GroupServer::server_id`].
+    pub server_id: String,
+    /// Its address.
+    pub server_ip: String,
+    /// Its port.
+    #[serde(deserialize_with = "number")]
+    pub port: i64,
+    /// `Initial`, `Unhealthy`, `Unavailable` or `Unused`.
+    pub status: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a server is not normal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Reason {
+    /// Such as `CONNECT_TIMEOUT`.
+    pub reason_code: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ListenerHealths {
+    listener_health_status: Vec<Checked>,
+    rule_health_status: Vec<Checked>,
+    next_token: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Checked {
+    server_group_infos: Vec<GroupHealth>,
+}
+
+impl Page for ListenerHealths {
+    type Item = GroupHealth;
+
+    fn content(self) -> (Vec<GroupHealth>, Option<usize>, String) {
+        let all = self.listener_health_status.into_iter().chain(self.rule_health_status);
+        (all.flat_map(|part| part.server_group_infos).collect(), None, self.next_token)
+    }
 }
 
 /// As many servers go in one call.
@@ -98,6 +159,18 @@ impl Groups {
     pub(super) async fn servers(&self, group: &str) -> Result<Vec<GroupServer>, Error> {
         let call = Call::read(self.product, "ListServerGroupServers", self.parameters(group));
         self.client.chained::<Servers>(&call, ("MaxResults", 100)).await
+    }
+
+    /// How the checks of a listener find its groups. `rules`: those of its forwarding rules too, in pages.
+    pub(super) async fn health(&self, listener: &str, rules: bool) -> Result<Vec<GroupHealth>, Error> {
+        let region = self.names_region.then(|| self.client.region().to_owned());
+        let parameters = Parameters::default().with_some("RegionId", region).with("ListenerId", listener);
+        let read = |parameters| Call::read(self.product, "GetListenerHealthStatus", parameters);
+        if rules {
+            let call = read(parameters.with("IncludeRule", true));
+            return self.client.chained::<ListenerHealths>(&call, ("MaxResults", 30)).await;
+        }
+        Ok(self.client.call::<ListenerHealths>(&read(parameters)).await?.content().0)
     }
 
     /// Sends servers in batches, one job after another.

@@ -19,7 +19,7 @@ pub mod vpc;
 
 use serde::Deserialize;
 
-pub use group::{GroupServer, MemberId};
+pub use group::{GroupHealth, GroupServer, MemberId, NonNormalServer, Reason};
 
 /// A tag of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -142,12 +142,30 @@ def nlb_job(cloud, given, _key):
     return {"Status": "Succeeded" if job["done"] else "processing"}
 
 
+def health(product):
+    def run(cloud, given, _key):
+        known = cloud.health.get(given.get("ListenerId"))
+        if known is None:
+            raise Refused(404, "ResourceNotFound.Listener", "The specified resource of listener is not found.")
+        # Servers that are normal are not listed.
+        bad = [server for server in known["servers"] if server["Status"] != "Normal"]
+        info = {"ServerGroupId": known["group"], "NonNormalServers": bad}
+        if product == "alb":
+            info.update({"HealthCheckEnabled": "on", "ServerCount": len(known["servers"]), "ActionType": "ForwardGroup"})
+        else:
+            info["HeathCheckEnabled"] = True
+        status = {"ListenerId": given["ListenerId"], "ListenerPort": 443, "ServerGroupInfos": [info]}
+        return {"ListenerHealthStatus": [status], "RuleHealthStatus": []} if product == "alb" else {"ListenerHealthStatus": [status]}
+    return run
+
+
 def operations(product):
     return {
         "ListServerGroupServers": servers(product),
         "AddServersToServerGroup": add(product),
         "RemoveServersFromServerGroup": remove(product),
         "UpdateServerGroupServersAttribute": update(product),
+        "GetListenerHealthStatus": health(product),
     }
 
 
@@ -203,6 +221,9 @@ def slb_show(is_group):
 
 def slb_health(cloud, given, _key):
     found = place(cloud, given, False)
+    known = cloud.health.get(given["LoadBalancerId"])
+    if known is not None:
+        return {"BackendServers": {"BackendServer": known}}
     health = [{"ServerId": server["ServerId"], "Port": 8080, "ListenerPort": 80, "ServerHealthStatus": "normal"} for server in found]
     return {"BackendServers": {"BackendServer": health}}
 

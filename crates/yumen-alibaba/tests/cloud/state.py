@@ -27,6 +27,8 @@ class Cloud:
         self.tokens = {}
         self.balancers = {}
         self.vgroups = {}
+        # By listener of ALB and NLB: the group and its servers; by balancer of CLB: its servers.
+        self.health = {}
         self.tables = {}
         self.certificates = {}
         self.secrets = {}

@@ -64,6 +64,8 @@ fn everything() -> Vec<Need<'static>> {
         Need::Instances { region },
         Need::Alb { region, groups: &["g"], change },
         Need::Nlb { region, groups: &["g"], change },
+        Need::BalancerHealth { product: "alb" },
+        Need::BalancerHealth { product: "nlb" },
         Need::Clb { region, balancers: &["l"], change },
         Need::Nat { region, change },
         Need::Accelerator,
@@ -106,6 +108,8 @@ async fn call_everything(client: &Client) {
     drop(application.update("g", std::slice::from_ref(&server)).await);
     drop(application.remove("g", std::slice::from_ref(&member)).await);
     drop(application.may_change("g").await);
+    drop(application.health("l").await);
+    drop(network.health("l").await);
     drop(network.servers("g").await);
     drop(network.add("g", std::slice::from_ref(&server)).await);
     drop(network.update("g", std::slice::from_ref(&server)).await);

@@ -88,3 +88,7 @@ name!(
     /// The name of a NAT gateway.
     NatGatewayName
 );
+name!(
+    /// The name of a registration behind a load balancer.
+    RegistrationName
+);

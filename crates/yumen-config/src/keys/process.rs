@@ -1,6 +1,6 @@
 //! The top level and what concerns the process.
 
-use super::cloud::{ACCELERATOR, ACCOUNT, AUTHORITY, DNS_PROVIDER, DYNAMIC_DNS, NAT_GATEWAY, OBTAINED};
+use super::cloud::{ACCELERATOR, ACCOUNT, AUTHORITY, DNS_PROVIDER, DYNAMIC_DNS, NAT_GATEWAY, OBTAINED, REGISTRATION};
 use super::middleware::MIDDLEWARE;
 use super::proxy::{LISTENER, ROUTE, UPSTREAM};
 use super::{Kind, Table, key};
@@ -42,6 +42,12 @@ pub(crate) static ROOT: Table = Table {
         key("authorities", Kind::Map(&Kind::Section(&AUTHORITY)), "", "CAs that sign them, by name."),
         key("dns_providers", Kind::Map(&Kind::Section(&DNS_PROVIDER)), "", "Who edits DNS for `dns-01`, by name."),
         key("alibaba", Kind::Map(&Kind::Section(&ACCOUNT)), "", "Accounts of Alibaba Cloud, by name."),
+        key(
+            "registrations",
+            Kind::Map(&Kind::Section(&REGISTRATION)),
+            "",
+            "This machine as a server behind load balancers, by name.",
+        ),
         key("dynamic_dns", Kind::Map(&Kind::Section(&DYNAMIC_DNS)), "", "Names kept at the addresses of this machine."),
         key(
             "accelerators",

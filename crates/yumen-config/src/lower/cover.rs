@@ -12,7 +12,7 @@ use crate::yaml::{Node, Place, Source, Value};
 const OPEN: [&str; 2] = ["file", "realm"];
 
 /// The sections whose keys are names that people choose.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "listeners",
     "routes",
     "middlewares",
@@ -24,6 +24,7 @@ const NAMES: [&str; 11] = [
     "dns_providers",
     "accelerators",
     "nat_gateways",
+    "registrations",
 ];
 
 /// What the keys of a map are.

@@ -55,7 +55,7 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
             .and_then(|s| listener::listener(&s, &name.text, &upstreams, &certificates));
         listeners.extend(read.map(|l| (l, name.place)));
     }
-    let cloud = cloud::cloud(ctx, &files, &accounts, &upstreams, &certificates);
+    let mut cloud = cloud::cloud(ctx, &files, &accounts, &upstreams, &certificates);
     if listener_nodes.is_empty() && cloud.accelerator_nodes.is_empty() && files.len() == roots.len() {
         without_listener(ctx, &files);
     }
@@ -64,6 +64,8 @@ pub(crate) fn lower(ctx: &Ctx<'_>, roots: &[Rc<Node>]) -> Config {
     check::admin(ctx, &listeners, process.admin.as_ref());
     let listeners: Vec<_> = listeners.into_iter().map(|(l, place)| (Arc::new(l), place)).collect();
     let by_name = listeners.iter().map(|(l, _)| (l.name.clone(), Arc::clone(l))).collect();
+
+    cloud.cloud.registrations = cloud::registration::read(ctx, &files, &accounts, &by_name);
 
     let middleware_nodes = named(ctx, &files, "middlewares");
     let middlewares: BTreeMap<_, _> = middleware_nodes

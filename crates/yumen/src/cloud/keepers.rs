@@ -17,6 +17,8 @@ pub(crate) struct Kept {
 
 /// Everything, in the order of kinds and names. Blocks for as long as the disk takes.
 pub(crate) fn keepers(config: &Config, accounts: &Accounts) -> Vec<Kept> {
-    let nat = super::nat::keepers(config, accounts);
-    super::dynamic_dns::keepers(config, accounts).into_iter().chain(nat).collect()
+    let mut all = super::dynamic_dns::keepers(config, accounts);
+    all.extend(super::nat::keepers(config, accounts));
+    all.extend(super::registration::keepers(config, accounts));
+    all
 }

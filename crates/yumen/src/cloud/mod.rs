@@ -9,11 +9,13 @@ mod dynamic_dns;
 pub(crate) mod keepers;
 pub(crate) mod discovery;
 mod nat;
+mod registration;
 pub(crate) mod roster;
 pub(crate) mod secret;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use yumen_config::config::{Config, NatGateway};
 use yumen_proxy::Vault;
@@ -22,6 +24,7 @@ use yumen_telemetry::Registry;
 use accelerators::{Accelerators, Putting};
 use accounts::Accounts;
 use discovery::{Candidate, Discovery};
+use registration::Registrations;
 use roster::Roster;
 use secret::Secrets;
 
@@ -31,6 +34,7 @@ pub(crate) struct Cloud {
     registry: Arc<Registry>,
     accounts: Arc<Accounts>,
     discovery: Discovery,
+    registrations: Registrations,
     secrets: Secrets,
     dynamic_dns: Roster<dynamic_dns::Wanted>,
     pub(crate) accelerators: Accelerators,
@@ -43,6 +47,7 @@ impl Cloud {
         Self {
             accounts: Arc::default(),
             discovery: Discovery::default(),
+            registrations: Registrations::default(),
             secrets: Secrets::new(vault),
             accelerators: Accelerators::new(Arc::clone(&registry), putting),
             nat_gateways: Roster::default(),
@@ -69,5 +74,21 @@ impl Cloud {
         dynamic_dns::commit(self, config);
         self.accelerators.commit(config, &self.accounts);
         nat::commit(&self.nat_gateways, &self.registry, &self.accounts, config);
+        self.registrations.commit(config, &self.accounts, &self.registry);
+    }
+
+    /// The longest that leaving load balancers may take, when connections have so long to finish.
+    pub(crate) fn leave_limit(&self, drain: Duration) -> Duration {
+        self.registrations.limit(drain)
+    }
+
+    /// Leaves load balancers, before listeners close.
+    pub(crate) async fn leave(&self, drain: Duration) {
+        self.registrations.leave(drain).await;
+    }
+
+    /// Leaves the places behind load balancers to the process that takes over.
+    pub(crate) fn hand_over(&self) {
+        self.registrations.hand_over();
     }
 }

@@ -35,6 +35,7 @@ mod passthrough;
 mod path;
 mod port;
 mod peers;
+mod registration;
 mod reload;
 mod explain;
 mod held;

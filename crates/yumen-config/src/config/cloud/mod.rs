@@ -3,6 +3,7 @@
 mod accelerator;
 mod account;
 mod dynamic_dns;
+mod registration;
 mod certificate;
 mod nat;
 
@@ -18,9 +19,11 @@ pub use certificate::{
 };
 pub use dynamic_dns::{AddressSource, DynamicDns, MetadataAddress, Want};
 pub use nat::{NatGateway, SnatSource, SnatWish};
+pub use registration::{RegisteredServer, Registration};
 
 use super::{
     AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName, ListenerName, NatGatewayName,
+    RegistrationName,
 };
 
 /// The sections that concern the cloud.
@@ -30,6 +33,8 @@ pub struct Cloud {
     pub accounts: BTreeMap<AccountName, Arc<Account>>,
     /// Names that are kept at the addresses of this machine.
     pub dynamic_dns: BTreeMap<DynamicDnsName, Arc<DynamicDns>>,
+    /// This machine behind load balancers.
+    pub registrations: BTreeMap<RegistrationName, Arc<Registration>>,
     /// The CAs by name.
     pub authorities: BTreeMap<AuthorityName, Arc<Authority>>,
     /// Who edits DNS, by name.
@@ -45,14 +50,23 @@ pub struct Cloud {
 /// Kinds of which there is none are left out.
 impl fmt::Debug for Cloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accounts, dynamic_dns, authorities, dns_providers, certificates, accelerators, nat_gateways } = self;
+        let Self {
+            accounts,
+            dynamic_dns,
+            authorities,
+            dns_providers,
+            certificates,
+            accelerators,
+            nat_gateways,
+            registrations,
+        } = self;
         let mut all = f.debug_struct("Cloud");
         macro_rules! there {
             ($($kind:ident)*) => {$(if !$kind.is_empty() {
                 all.field(stringify!($kind), $kind);
             })*};
         }
-        there!(accounts dynamic_dns authorities dns_providers certificates accelerators nat_gateways);
+        there!(accounts dynamic_dns authorities dns_providers certificates accelerators nat_gateways registrations);
         all.finish()
     }
 }

@@ -4,6 +4,7 @@ mod accelerator;
 mod account;
 mod certificate;
 mod dynamic_dns;
+mod registration;
 mod nat;
 
 pub(crate) use accelerator::*;
@@ -11,6 +12,7 @@ pub(crate) use account::*;
 pub(crate) use certificate::*;
 pub(crate) use dynamic_dns::*;
 pub(crate) use nat::*;
+pub(crate) use registration::*;
 
 use super::{Key, Kind, key};
 

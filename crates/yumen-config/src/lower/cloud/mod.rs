@@ -4,8 +4,10 @@ pub(super) mod accelerator;
 pub(super) mod account;
 pub(super) mod certificate;
 mod dynamic_dns;
+pub(super) mod registration;
 mod nat;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ctx::Ctx;
@@ -53,6 +55,8 @@ pub(super) fn cloud<'s>(
         certificates,
         accelerators: accelerators.iter().map(|(a, _)| (a.name.clone(), Arc::clone(a))).collect(),
         nat_gateways: nat::read(ctx, files, accounts),
+        // Read when listeners are known.
+        registrations: BTreeMap::new(),
     };
     Read { cloud, accelerators, accelerator_nodes }
 }
