@@ -227,8 +227,15 @@ impl Incoming {
         let tls = Arc::new(server.tls.another());
         let mut config = quinn::ServerConfig::clone(&server.config);
         config.crypto = Arc::clone(&tls) as _;
-        let other = |cause: String| TlsError::Client { fault: ClientFault::Other, cause };
-        let mut connecting = self.0.accept_with(Arc::new(config)).map_err(|e| other(e.to_string()))?;
+        let failed = |cause: String| match tls.told() {
+            Told { is_unserved: true, sni, .. } => TlsError::no_certificate(sni.as_deref()),
+            Told { fault: Some((fault, cause)), .. } => TlsError::Client { fault, cause },
+            _ => TlsError::Client { fault: ClientFault::Other, cause },
+        };
+        // The first packet is read here already.
+        let accepted = self.0.accept_with(Arc::new(config)).map_err(|e| failed(e.to_string()));
+        sni.clone_from(&tls.told().sni);
+        let mut connecting = accepted?;
         let greeted = connecting.handshake_data().await;
         let told = tls.told();
         sni.clone_from(&told.sni);
@@ -240,11 +247,7 @@ impl Incoming {
             (Ok(_), false) => (connecting.await, None),
             (Err(error), _) => (Err(error), None),
         };
-        let quinn = quinn.map_err(|error| match tls.told() {
-            Told { is_unserved: true, sni, .. } => TlsError::no_certificate(sni.as_deref()),
-            Told { fault: Some((fault, cause)), .. } => TlsError::Client { fault, cause },
-            _ => other(error.to_string()),
-        })?;
+        let quinn = quinn.map_err(|error| failed(error.to_string()))?;
         let facts = facts(&quinn, told).inspect_err(|_| quinn.close(VarInt::from_u32(NO_ERROR), b""))?;
         let early = rest.is_some().then(Rc::default);
         let rest = rest.zip(early.clone()).map(|(ended, early)| Rest { ended, quinn: quinn.clone(), early });

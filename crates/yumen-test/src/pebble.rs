@@ -31,6 +31,8 @@ pub struct PebbleSetup {
     pub refused_nonces: u32,
     /// How many valid authorizations of a hundred are used again.
     pub reused_authorizations: u32,
+    /// How many seconds a certificate lives; 0 for its usual years.
+    pub life: u64,
     /// How many other roots there are.
     pub other_roots: u32,
     /// The id and the key of accounts that are known from elsewhere; without them none are wanted.
@@ -61,6 +63,7 @@ impl Pebble {
             "privateKey": write(folder.path(), "key.pem", key),
             "httpPort": setup.http,
             "tlsPort": setup.tls,
+            "certificateValidityPeriod": setup.life,
             "ocspResponderURL": "",
             "externalAccountBindingRequired": setup.external.is_some(),
             "externalAccountMACKeys": setup.external.iter().cloned().collect::<std::collections::HashMap<_, _>>(),

@@ -19,6 +19,49 @@ fn get_is_relayed_with_order_and_case_of_fields_kept() {
     assert!(!head.contains("Connection"), "{head}");
 }
 
+/// One order waits for one path.
+struct One;
+
+impl yumen_core::Challenges for One {
+    fn answer(&self, path: &str) -> Option<String> {
+        (path == "/.well-known/acme-challenge/token").then(|| "token.thumb".to_owned())
+    }
+}
+
+#[test]
+fn path_that_an_order_waits_for_is_answered_before_the_routes_and_no_other() {
+    let (addr, seen) = answers(OK);
+    let stage = Stage::with_challenges(One, simple(&[addr]));
+    let ask = |line: &str| stage.ask(format!("{line} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").as_bytes());
+    let shown = ask("GET /.well-known/acme-challenge/token");
+    assert!(shown.starts_with("HTTP/1.1 200") && shown.ends_with("\r\n\r\ntoken.thumb"), "{shown}");
+    assert!(shown.contains("application/octet-stream"), "{shown}");
+    assert!(ask("GET /.well-known/acme-challenge/token?a=b").ends_with("token.thumb"));
+    let head = ask("HEAD /.well-known/acme-challenge/token");
+    assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+    let others = [
+        "GET /.well-known/acme-challenge/other",
+        "GET /.well-known/acme-challenge/",
+        "GET /.well-known/acme-challenge/token/",
+        "GET //.well-known/acme-challenge/token",
+        "POST /.well-known/acme-challenge/token",
+    ];
+    for line in others {
+        assert!(ask(line).ends_with("\r\n\r\nok"), "{line}");
+    }
+    drop(stage);
+    // Each connection tells at its end; there is one for each worker that had a request.
+    let mut reached = Vec::new();
+    while reached.len() < others.len() {
+        let told = seen.recv().unwrap();
+        reached.extend(told.lines().filter_map(|line| line.strip_suffix(" HTTP/1.1")).map(str::to_owned));
+    }
+    reached.sort();
+    let mut expected = others;
+    expected.sort_unstable();
+    assert_eq!(reached, expected, "and none of the first ones");
+}
+
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let (addr, _seen) = answers(OK);

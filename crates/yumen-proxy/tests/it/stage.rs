@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use yumen_config::config::{self, Config};
+use yumen_core::Challenges;
 use yumen_net::dial::Resolver;
 use yumen_net::listen::ListenError;
 use yumen_proxy::{Accepting, Applied, Origin, Ports, Proxy, Snapshot};
@@ -25,6 +26,14 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn new(config: Config) -> Self {
         Self::accepting(Accepting::of_system(), 2, config)
+    }
+
+    /// With what a CA is shown.
+    pub(crate) fn with_challenges(challenges: impl Challenges + 'static, config: Config) -> Self {
+        let mut stage = Self::new(Config::default());
+        stage.ports.challenges = Some(Arc::new(challenges));
+        stage.apply(config);
+        stage
     }
 
     pub(crate) fn accepting(accepting: Accepting, workers: usize, config: Config) -> Self {

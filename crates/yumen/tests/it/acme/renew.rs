@@ -77,6 +77,20 @@ fn restart_serves_from_the_disk_at_once_though_the_ca_is_away() {
     until("the look at it", || Some(duty(&stage.site, "www")).filter(|duty| duty["state"] == "well"));
 }
 
+#[test]
+fn certificate_that_lives_for_seconds_is_renewed_in_time_and_again_without_a_failed_handshake() {
+    let stage = Stage::start(&["www"], SECTIONS, |setup| setup.life = 15);
+    stage.go();
+    stage.wait_well("www");
+    let (tls, client) = (stage.site.addr("tls"), stage.client());
+    for _ in 0..2 {
+        let before = ask(tls, "a.example.test", &client).unwrap().0;
+        // The client trusts none whose time is over.
+        until("the next one", || (ask(tls, "a.example.test", &client).unwrap().0 != before).then_some(()));
+    }
+    assert!(stage.pebble.orders() >= 3);
+}
+
 /// Certificates proved by Knot, which need no listener that the CA can meet.
 fn by_knot() -> String {
     let (name, secret) = Knot::key();

@@ -30,6 +30,24 @@ fn is_served(site: &Site, name: &str, shown: Option<&str>) -> Result<u16, String
 }
 
 #[test]
+fn name_whose_certificate_is_not_there_yet_is_refused_over_http_3() {
+    let origin = Origin::named("hello");
+    let text = config(&origin, "true", "").replace("cert: one.pem, key: one.key", "name: www");
+    let site = Site::start_in(
+        folder(),
+        &format!(
+            "{text}certificates: {{ www: {{ names: one.example.test }} }}\n\
+             authorities: {{ ca: {{ directory: \"https://127.0.0.1:1/dir\" }} }}\n"
+        ),
+    );
+    let refused = Client::try_connect(&site, "one.example.test", None).err().unwrap();
+    assert!(refused.contains("112"), "{refused}");
+    let line = site.wait_access(|line| line["reason"] == "no_certificate");
+    let (sni, side) = (&line["sni"], &line["side"]);
+    assert_eq!((&line["protocol"], sni, side), (&"quic".into(), &"one.example.test".into(), &"us".into()), "{line}");
+}
+
+#[test]
 fn client_is_let_in_by_its_certificate_or_told_why_not() {
     let origin = Origin::named("hello");
     let site = site(&origin, "ca: trusted.pem, crl: crl.pem");
