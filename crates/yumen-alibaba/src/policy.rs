@@ -56,12 +56,17 @@ pub enum Need<'a> {
         /// The product.
         product: &'a str,
     },
-    /// Read NAT gateways, SNAT entries and EIPs, or also create and delete entries.
+    /// Read NAT gateways, SNAT entries and EIPs, or also create entries.
     Nat {
         /// The region.
         region: &'a str,
-        /// Whether entries are created and deleted.
+        /// Whether entries are created.
         change: bool,
+    },
+    /// Delete SNAT entries.
+    SnatDeletion {
+        /// The region.
+        region: &'a str,
     },
     /// Follow an accelerator.
     Accelerator,
@@ -139,9 +144,12 @@ impl Need<'_> {
                 let mut list = vec![(reads, all())];
                 if *change {
                     let place = format!("acs:vpc:{region}:{account}:snattable/*");
-                    list.push((vec!["vpc:CreateSnatEntry", "vpc:DeleteSnatEntry"], vec![place]));
+                    list.push((vec!["vpc:CreateSnatEntry"], vec![place]));
                 }
                 list
+            }
+            Self::SnatDeletion { region } => {
+                vec![(vec!["vpc:DeleteSnatEntry"], vec![format!("acs:vpc:{region}:{account}:snattable/*")])]
             }
             Self::Accelerator => {
                 vec![(vec!["ga:ListAccelerators", "ga:ListListeners", "ga:ListEndpointGroups"], all())]
@@ -258,9 +266,10 @@ mod tests {
             ];
             least("1", &needs).to_string()
         };
-        for verb in ["Add", "Remove", "Set", "Update", "Create", "Delete"] {
+        for verb in ["Add", "Remove", "Set", "Update", "Create"] {
             assert!(!text(false).contains(&format!(":{verb}")), "{verb}");
             assert!(text(true).contains(&format!(":{verb}")), "{verb}");
         }
+        assert!(!text(true).contains(":Delete"), "no entry of a NAT gateway is ever deleted");
     }
 }

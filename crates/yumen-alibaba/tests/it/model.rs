@@ -68,6 +68,7 @@ fn everything() -> Vec<Need<'static>> {
         Need::BalancerHealth { product: "nlb" },
         Need::Clb { region, balancers: &["l"], change },
         Need::Nat { region, change },
+        Need::SnatDeletion { region },
         Need::Accelerator,
         Need::Certificates,
         Need::Secrets { region, names: &["s"] },
