@@ -34,6 +34,9 @@ pub trait Overlay: Send + Sync {
     /// # Errors
     /// For operators: why the state before stays in force.
     fn put(&self, state: Arc<State>) -> Pending<'_, Result<(), String>>;
+
+    /// What of the state in force is not served, and why: a line for each.
+    fn unserved(&self) -> Vec<String>;
 }
 
 /// Follows an accelerator for as long as its section stays the same.
@@ -50,7 +53,7 @@ pub async fn run(section: Arc<Accelerator>, client: Client, duty: Arc<Duty>, ove
                 if let Seen::Changed(state) = &seen {
                     waiting = Some(Arc::clone(state));
                 }
-                put(&overlay, &mut waiting).await.and(told(&follow, &seen))
+                put(&overlay, &mut waiting).await.and_then(|()| told(&follow, &seen, &overlay.unserved()))
             }
             // Nothing of it may have gone in because the cloud is away now; what waits is tried again all the same.
             Err(text) => put(&overlay, &mut waiting).await.and(Err(format!("{text}; what runs stays as it is"))),
@@ -72,15 +75,21 @@ async fn put(overlay: &impl Overlay, waiting: &mut Option<Arc<State>>) -> Result
     overlay.put(state).await.inspect(|()| *waiting = None)
 }
 
-fn told(follow: &Follow, seen: &Seen) -> Result<String, String> {
+fn told(follow: &Follow, seen: &Seen, unserved: &[String]) -> Result<String, String> {
     let count = follow.state().map_or(0, |state| state.listeners.len());
+    let rest = match unserved {
+        [] => String::new(),
+        [one] => format!("; not served: {one}"),
+        [first, rest @ ..] => format!("; not served: {first}, and {} more", rest.len()),
+    };
     match seen {
         Seen::Empty(what) => Err(format!(
             "the accelerator has no {what} any more; what runs stays as it is: remove the section to end it"
         )),
         Seen::Doubtful(ids) => {
-            Ok(format!("{count} listeners; {} less than before, which the next answer has to confirm", ids.join(", ")))
+            let ids = ids.join(", ");
+            Ok(format!("{count} listeners; {ids} less than before, which the next answer has to confirm{rest}"))
         }
-        Seen::Changed(_) | Seen::Same => Ok(format!("{count} listeners")),
+        Seen::Changed(_) | Seen::Same => Ok(format!("{count} listeners{rest}")),
     }
 }

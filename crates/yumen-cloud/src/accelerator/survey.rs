@@ -213,4 +213,62 @@ mod tests {
         assert_eq!(spoken("UDP", ""), Some(Spoken::Udp));
         assert_eq!(spoken("QUIC", ""), None);
     }
+
+    fn accelerator(keys: &str) -> std::sync::Arc<Accelerator> {
+        let text = format!(
+            "alibaba: {{default: {{region: cn-hangzhou}}}}\naccelerators: {{edge: {{template: {{http: {{}}}}, {keys}}}}}\n\
+             routes: {{r: {{middlewares: [respond: {{status: 200}}]}}}}\n"
+        );
+        let read = yumen_config::parse_str("t", &text, &|_| None).map_err(|e| yumen_config::render(&e)).unwrap();
+        read.config.cloud.accelerators.values().next().unwrap().clone()
+    }
+
+    #[test]
+    fn exactly_one_accelerator_has_to_fit() {
+        let one = |id: &str, name: &str, env: &str, state: &str| ga::Accelerator {
+            accelerator_id: id.to_owned(),
+            name: name.to_owned(),
+            state: state.to_owned(),
+            tags: vec![yumen_alibaba::api::Tag { key: "env".to_owned(), value: env.to_owned() }],
+            ..ga::Accelerator::default()
+        };
+        let all = [
+            one("ga-1", "edge", "prod", "active"),
+            one("ga-2", "edge", "test", "active"),
+            one("ga-3", "edge", "old", "deleting"),
+        ];
+        let found = |keys: &str| meant(&accelerator(keys), &all).map(|one| one.accelerator_id.clone());
+        assert_eq!(found("id: ga-2"), Ok("ga-2".to_owned()));
+        assert_eq!(found("title: edge, tags: {env: prod}"), Ok("ga-1".to_owned()));
+        assert!(found("title: edge").unwrap_err().contains("several accelerators could be meant (ga-1, ga-2)"));
+        assert!(found("tags: {env: old}").unwrap_err().contains("none of the 3 accelerators"));
+    }
+
+    #[test]
+    fn groups_that_do_not_agree_are_told_unless_it_is_said_which_machine_this_is() {
+        let listener = ga::Listener {
+            listener_id: "lsr-1".to_owned(),
+            protocol: "HTTP".to_owned(),
+            port_ranges: vec![ga::PortRange { from_port: 80, to_port: 80 }],
+            ..ga::Listener::default()
+        };
+        let group = |endpoint: &str, proxied: bool, to: i64| ga::EndpointGroup {
+            endpoint_group_ip_list: vec!["198.51.100.2".to_owned(), "198.51.100.1".to_owned()],
+            endpoint_configurations: vec![ga::Destination {
+                endpoint: endpoint.to_owned(),
+                enable_proxy_protocol: proxied,
+                ..ga::Destination::default()
+            }],
+            port_overrides: vec![ga::PortOverride { listener_port: 80, endpoint_port: to }],
+            ..ga::EndpointGroup::default()
+        };
+        let (ours, theirs) = (group("192.0.2.1", true, 8080), group("192.0.2.2", false, 8081));
+        let both = wanted(&accelerator("id: ga-1"), &listener, &[&ours, &theirs]).unwrap();
+        assert!(both.problem.unwrap().contains("do not agree"));
+        let one = wanted(&accelerator("id: ga-1, endpoint: 192.0.2.1"), &listener, &[&ours]).unwrap();
+        assert_eq!((one.problem, one.is_proxied, one.ports), (None, true, vec![(8080, 8080)]));
+        assert_eq!(one.from, ["198.51.100.1".parse::<IpAddr>().unwrap(), "198.51.100.2".parse().unwrap()]);
+        let odd = ga::Listener { protocol: "QUIC".to_owned(), ..listener };
+        assert!(wanted(&accelerator("id: ga-1"), &odd, &[]).unwrap().problem.unwrap().contains("is not known"));
+    }
 }

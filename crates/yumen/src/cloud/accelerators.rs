@@ -62,7 +62,7 @@ impl Laid {
 pub(crate) struct Accelerators {
     registry: Arc<Registry>,
     putting: Putting,
-    now: Mutex<Now>,
+    now: Arc<Mutex<Now>>,
     roster: Roster<Accelerator>,
 }
 
@@ -76,12 +76,11 @@ struct Now {
 
 impl Accelerators {
     pub(crate) fn new(registry: Arc<Registry>, putting: Putting) -> Self {
-        Self { registry, putting, now: Mutex::default(), roster: Roster::default() }
+        Self { registry, putting, now: Arc::default(), roster: Roster::default() }
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
-        // Nothing under the lock can leave it half changed.
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.now)
     }
 
     /// The states for a configuration: what is in force, and for sections that are new what was kept. Blocks for as long as
@@ -135,7 +134,8 @@ impl Accelerators {
         let wanted = all.iter().map(|(name, section)| (name.to_string(), Arc::clone(section)));
         self.roster.set(wanted, |name, section| {
             let (duty, known) = (duties.get(name).cloned(), states.get(name).cloned());
-            let port = Port { name: name.to_owned(), known, putting: Arc::clone(&self.putting) };
+            let (putting, now) = (Arc::clone(&self.putting), Arc::clone(&self.now));
+            let port = Port { name: name.to_owned(), known, putting, now };
             let (accounts, section) = (Arc::clone(accounts), Arc::clone(section));
             async move {
                 let Some(duty) = duty else { return };
@@ -144,6 +144,11 @@ impl Accelerators {
             }
         });
     }
+}
+
+fn lock(now: &Mutex<Now>) -> MutexGuard<'_, Now> {
+    // Nothing under the lock can leave it half changed.
+    now.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Now {
@@ -200,6 +205,7 @@ struct Port {
     name: String,
     known: Option<Arc<State>>,
     putting: Putting,
+    now: Arc<Mutex<Now>>,
 }
 
 impl Overlay for Port {
@@ -213,6 +219,12 @@ impl Overlay for Port {
             (self.putting)(Put { name: self.name.clone(), state, done });
             outcome.await.unwrap_or_else(|_| Err("the gateway is stopping".to_owned()))
         })
+    }
+
+    fn unserved(&self) -> Vec<String> {
+        let now = lock(&self.now);
+        let conflicts = now.laid.conflicts.get(&self.name).into_iter().flatten();
+        conflicts.map(|c| format!("{} ({})", c.listener, c.text)).collect()
     }
 }
 

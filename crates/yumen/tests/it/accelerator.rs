@@ -117,11 +117,9 @@ fn generated_listeners_are_told_as_such() {
     let site = Site::start(&stage.config(HTTP, ROUTE));
     wait_open(stage.ports[0]);
     let name = format!("edge-lsr-a-{}", stage.port(0));
-    let status = site.status();
-    assert_eq!(
-        (&status["listeners"][0]["name"], &status["listeners"][0]["generated_by"]),
-        (&json!(name), &json!("edge"))
-    );
+    // The socket takes connections a moment before it is told.
+    let listener = until("the listener", || Some(site.status()["listeners"][0].clone()).filter(Value::is_object));
+    assert_eq!((&listener["name"], &listener["generated_by"]), (&json!(name), &json!("edge")));
     let config = site.ask("GET /config").unwrap();
     let config: Value = serde_json::from_str(config.split_once("\r\n\r\n").unwrap().1).unwrap();
     assert_eq!(config["generated_listeners"][&name]["generated_by"], "edge", "{config}");
@@ -195,6 +193,9 @@ fn a_configured_listener_wins_over_a_generated_one_and_gives_way_when_it_goes() 
     assert_eq!(conflict["listener"], name.as_str());
     assert!(conflict["why"].as_str().unwrap().contains("listener `own` has the address"), "{conflict}");
     site.wait_log("not served: listener `own` has the address");
+    wait_duty(&site, "the text", |duty| {
+        duty["text"].as_str().unwrap().contains(&format!("not served: {name} (listener `own`"))
+    });
     assert_eq!(get(stage.ports[0], "/").body, "own");
     let mut other = Client::connect(stage.ports[1]);
     assert_eq!(other.get("/").body, "up");
@@ -277,4 +278,22 @@ fn proxy_headers_are_demanded_where_the_endpoint_group_sends_them() {
     bare.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(bare.rest().0, b"", "without a header nobody is served");
     wait_duty(&site, "the listener", |duty| duty["facts"]["listeners"][0]["proxy_protocol"] == true);
+}
+
+#[cfg(target_os = "linux")] // Only there a process hands its sockets on.
+#[test]
+fn a_new_process_takes_the_generated_listeners_over_though_the_cloud_is_away() {
+    let stage = Stage::new();
+    stage.offer(&[("lsr-a", "HTTP", &[stage.port(0)], false)]);
+    let site = Site::start(&stage.config(HTTP, ROUTE));
+    wait_open(stage.ports[0]);
+    wait_duty(&site, "the first answer", |duty| duty["state"] == "well");
+    drop(stage.cloud);
+    let mut successors = crate::upgrade::Successors::default();
+    successors.upgrade(&site);
+    for _ in 0..20 {
+        assert_eq!(get(stage.ports[0], "/").body, "up");
+    }
+    let told = wait_duty(&site, "the cloud to be missed", |duty| duty["state"] == "failing");
+    assert_eq!(served(&told).len(), 1);
 }
