@@ -9,6 +9,8 @@ pub mod accelerator;
 pub mod nat;
 pub mod account;
 pub mod dynamic_dns;
+pub mod log_output;
+pub mod metric_output;
 pub mod secret;
 pub mod discover;
 pub mod registration;

@@ -6,6 +6,8 @@
 mod cloud;
 mod discover;
 mod dynamic_dns;
+mod log_output;
+mod metric_output;
 mod registration;
 
 use std::fmt::Display;
@@ -33,6 +35,8 @@ pub fn show(config: &Config) -> Value {
     let Cloud {
         accounts,
         dynamic_dns,
+        log_outputs,
+        metric_outputs,
         authorities,
         dns_providers,
         certificates,
@@ -61,6 +65,8 @@ pub fn show(config: &Config) -> Value {
         ("alibaba", all(&mut accounts.values().map(|a| named(&a.name, cloud::account(a))))),
         ("registrations", all(&mut registrations.iter().map(|(n, r)| named(n, registration::registration(r))))),
         ("dynamic_dns", all(&mut dynamic_dns.iter().map(|(n, d)| named(n, dynamic_dns::dynamic_dns(d))))),
+        ("log_outputs", all(&mut log_outputs.iter().map(|(n, o)| named(n, log_output::log_output(o))))),
+        ("metric_outputs", all(&mut metric_outputs.iter().map(|(n, o)| named(n, metric_output::metric_output(o))))),
         ("accelerators", all(&mut accelerators.values().map(|a| named(&a.name, cloud::accelerator(a))))),
         ("nat_gateways", all(&mut nat_gateways.values().map(|n| named(&n.name, cloud::nat_gateway(n))))),
     ])

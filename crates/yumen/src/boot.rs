@@ -218,11 +218,12 @@ fn assemble(
     registry.set_process_source(Box::new(compose::process_facts));
     let access = AccessLog::start(Output::Off, Format::Json, Rotation { size: 0, age: Duration::ZERO, keep: 0 })?;
     registry.set_access_log(&access);
+    let taps = access.taps();
     let proxy = Proxy::start(workers, Arc::clone(&registry), access).context("cannot start the workers")?;
     let proxy = proxy.with_inherited(legacy.inherited);
     let (orders, inbox) = mpsc::unbounded_channel();
     let vault = Arc::default();
-    let cloud = Cloud::new(Arc::clone(&registry), Arc::clone(&vault), putting(&orders));
+    let cloud = Cloud::new(Arc::clone(&registry), Arc::clone(&vault), putting(&orders), taps);
     let certificates = Certificates::new(Arc::clone(&registry), cloud.accounts());
     let ports = Ports {
         registry,

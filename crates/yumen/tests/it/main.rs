@@ -41,6 +41,8 @@ mod explain;
 mod held;
 mod http3;
 mod last_good;
+mod log_output;
+mod metric_output;
 mod mixed;
 mod process;
 mod proxy_protocol;
