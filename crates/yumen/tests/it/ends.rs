@@ -118,7 +118,7 @@ impl Client {
                 body.extend(chunk);
             }
         }
-        String::from_utf8_lossy(&body).into_owned()
+        String::from_utf8(body).unwrap()
     }
 
     /// Reads exactly so many bytes.

@@ -3,8 +3,6 @@
 mod accelerator;
 mod account;
 mod dynamic_dns;
-mod log_output;
-mod metric_output;
 mod registration;
 mod certificate;
 mod nat;
@@ -20,14 +18,12 @@ pub use certificate::{
     TsigAlgorithm, TsigKey,
 };
 pub use dynamic_dns::{AddressSource, DynamicDns, MetadataAddress, Want};
-pub use log_output::{SlsOutput, Spill};
-pub use metric_output::{MetricLogin, MetricOutput};
 pub use nat::{NatGateway, SnatSource, SnatWish};
 pub use registration::{RegisteredServer, Registration};
 
 use super::{
-    AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName, ListenerName, LogOutputName,
-    MetricOutputName, NatGatewayName, RegistrationName,
+    AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName, ListenerName, NatGatewayName,
+    RegistrationName,
 };
 
 /// The sections that concern the cloud.
@@ -39,10 +35,6 @@ pub struct Cloud {
     pub dynamic_dns: BTreeMap<DynamicDnsName, Arc<DynamicDns>>,
     /// This machine behind load balancers.
     pub registrations: BTreeMap<RegistrationName, Arc<Registration>>,
-    /// Where lines of the access log go beside the log's own output.
-    pub log_outputs: BTreeMap<LogOutputName, Arc<SlsOutput>>,
-    /// Where metrics go beside the page that is scraped.
-    pub metric_outputs: BTreeMap<MetricOutputName, Arc<MetricOutput>>,
     /// The CAs by name.
     pub authorities: BTreeMap<AuthorityName, Arc<Authority>>,
     /// Who edits DNS, by name.
@@ -61,8 +53,6 @@ impl fmt::Debug for Cloud {
         let Self {
             accounts,
             dynamic_dns,
-            log_outputs,
-            metric_outputs,
             authorities,
             dns_providers,
             certificates,
@@ -76,7 +66,7 @@ impl fmt::Debug for Cloud {
                 all.field(stringify!($kind), $kind);
             })*};
         }
-        there!(accounts dynamic_dns log_outputs metric_outputs authorities dns_providers certificates accelerators nat_gateways registrations);
+        there!(accounts dynamic_dns authorities dns_providers certificates accelerators nat_gateways registrations);
         all.finish()
     }
 }

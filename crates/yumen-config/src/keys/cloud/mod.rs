@@ -4,8 +4,6 @@ mod accelerator;
 mod account;
 mod certificate;
 mod dynamic_dns;
-mod log_output;
-mod metric_output;
 mod registration;
 mod nat;
 
@@ -13,8 +11,6 @@ pub(crate) use accelerator::*;
 pub(crate) use account::*;
 pub(crate) use certificate::*;
 pub(crate) use dynamic_dns::*;
-pub(crate) use log_output::*;
-pub(crate) use metric_output::*;
 pub(crate) use nat::*;
 pub(crate) use registration::*;
 
