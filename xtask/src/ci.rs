@@ -30,6 +30,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dig", "bind9-dnsutils"),
     ("pebble", "pebble"),
     ("knotd", "knot"),
+    ("prometheus", "prometheus"),
     ("strip", "binutils"),
     ("rpm", "rpm"),
     ("systemd-analyze", "systemd"),

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::config::{
     Accelerator, Access, AccessLog, Account, Admin, Authority, Config, Dns, DnsProvider, DynamicDns, Forwarded, Limits,
-    Listener, ListenerHttp2, ListenerTimeouts, Log, Matcher, Middleware, NatGateway, Obtained, Pool, Protocol,
-    Registration, Retry, Rotate, Route, RouteGrpc, RouteTimeouts, Runtime, Udp, Upstream, UpstreamHttp2,
-    UpstreamTimeouts, UpstreamTls,
+    Listener, ListenerHttp2, ListenerTimeouts, Log, Matcher, MetricOutput, Middleware, NatGateway, Obtained, Pool,
+    Protocol, Registration, Retry, Rotate, Route, RouteGrpc, RouteTimeouts, Runtime, SlsOutput, Udp, Upstream,
+    UpstreamHttp2, UpstreamTimeouts, UpstreamTls,
 };
 
 /// What happens to a part.
@@ -135,6 +135,8 @@ fields!(Obtained: name, names, authority, challenges, dns_providers as "dns_prov
 fields!(Authority: name, directory, contact, external_account, roots, preferred_chain, profile, store);
 fields!(DnsProvider: name, names, kind, propagation);
 fields!(Registration: account, kind, group, balancer, server as "instance", port, weight, description, health, listener_id, interval, settle, leave_timeout);
+fields!(SlsOutput: account, project, store, topic, source, batch_size as "batch.size", batch_time as "batch.time", spill);
+fields!(MetricOutput: url, interval, login, headers, labels);
 fields!(Runtime: workers, drain_timeout);
 fields!(Admin: listen, token_file);
 fields!(Log: level, access.*);
@@ -261,6 +263,8 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
     cloud!("dns_provider", dns_providers);
     cloud!("account", accounts);
     cloud!("dynamic_dns", dynamic_dns);
+    cloud!("log_output", log_outputs);
+    cloud!("metric_output", metric_outputs);
     cloud!("registration", registrations);
     cloud!("accelerator", accelerators);
     cloud!("nat_gateway", nat_gateways);

@@ -285,6 +285,8 @@ mod tests {
         let kinds = [
             ("alibaba", &crate::keys::ACCOUNT, "region: cn-hangzhou", ""),
             ("dynamic_dns", &crate::keys::DYNAMIC_DNS, "names: [a.example.com], source: {interface: eth0}", account),
+            ("log_outputs", &crate::keys::LOG_OUTPUT, "sls: {project: edge-logs, store: access}", account),
+            ("metric_outputs", &crate::keys::METRIC_OUTPUT, "remote_write: {url: \"http://h/w\"}", account),
             (
                 "certificates",
                 &crate::keys::OBTAINED,

@@ -6,6 +6,8 @@
 mod cloud;
 mod discover;
 mod dynamic_dns;
+mod log_output;
+mod metric_output;
 mod registration;
 
 use std::fmt::Display;
@@ -33,6 +35,8 @@ pub fn show(config: &Config) -> Value {
     let Cloud {
         accounts,
         dynamic_dns,
+        log_outputs,
+        metric_outputs,
         authorities,
         dns_providers,
         certificates,
@@ -61,6 +65,8 @@ pub fn show(config: &Config) -> Value {
         ("alibaba", all(&mut accounts.values().map(|a| named(&a.name, cloud::account(a))))),
         ("registrations", all(&mut registrations.iter().map(|(n, r)| named(n, registration::registration(r))))),
         ("dynamic_dns", all(&mut dynamic_dns.iter().map(|(n, d)| named(n, dynamic_dns::dynamic_dns(d))))),
+        ("log_outputs", all(&mut log_outputs.iter().map(|(n, o)| named(n, log_output::log_output(o))))),
+        ("metric_outputs", all(&mut metric_outputs.iter().map(|(n, o)| named(n, metric_output::metric_output(o))))),
         ("accelerators", all(&mut accelerators.values().map(|a| named(&a.name, cloud::accelerator(a))))),
         ("nat_gateways", all(&mut nat_gateways.values().map(|n| named(&n.name, cloud::nat_gateway(n))))),
     ])
@@ -174,7 +180,7 @@ fn proxy_section(ProxyProtocol { from, timeout, versions }: &ProxyProtocol) -> V
 }
 
 fn tls_section(tls: &Tls) -> Value {
-    let Tls { certificates, min_version, alpn, clients, ocsp } = tls;
+    let Tls { certificates, min_version, alpn, clients } = tls;
     let served = |served: &Served| match served {
         Served::Files(Certificate { cert, key }) => json!({"cert": path(cert), "key": path(key)}),
         Served::Obtained(name) => json!({"name": name.as_str()}),
@@ -187,7 +193,6 @@ fn tls_section(tls: &Tls) -> Value {
         ("certificates", certificates.iter().map(served).collect()),
         ("min_version", json!(min_version)),
         ("alpn", json!(alpn)),
-        ("ocsp", json!(if *ocsp { "on" } else { "off" })),
         ("client_auth", option(clients.as_ref(), client_auth)),
     ])
 }

@@ -32,8 +32,6 @@ pub mod dns;
 pub mod challenge;
 pub mod renewal;
 pub mod store;
-pub mod deploy;
-pub mod ocsp;
 pub mod certificate;
 mod error;
 

@@ -60,6 +60,20 @@ families! {
         "1 while something that the gateway does beside traffic fails, such as the renewal of a certificate.";
     DUTY_LAST_SUCCESS = "yumen_duty_last_success_timestamp_seconds" Gauge ["kind" "name"]
         "When it was last done, in seconds since 1970; not there before the first time.";
+    LOG_OUTPUT_SENT = "yumen_log_output_sent_lines_total" Counter ["name"]
+        "Lines of the access log that a service has taken.";
+    LOG_OUTPUT_SENT_BYTES = "yumen_log_output_sent_bytes_total" Counter ["name"]
+        "What these lines came to, before it was compressed.";
+    LOG_OUTPUT_DROPPED = "yumen_log_output_dropped_lines_total" Counter ["name"]
+        "Lines that will never be sent: the queue or the spill was full, the disk failed, or the service refused them.";
+    LOG_OUTPUT_SPILLED = "yumen_log_output_spilled_bytes" Gauge ["name"]
+        "What waits on the disk until the service is there again.";
+    METRIC_OUTPUT_SENT = "yumen_metric_output_sent_samples_total" Counter ["name"]
+        "Samples of this page that a receiver has taken.";
+    METRIC_OUTPUT_SENT_BYTES = "yumen_metric_output_sent_bytes_total" Counter ["name"]
+        "What these samples came to, after they were compressed.";
+    METRIC_OUTPUT_DROPPED = "yumen_metric_output_dropped_samples_total" Counter ["name"]
+        "Samples that will never be sent: too many waited, or the receiver refused them.";
     WORKER_PANICS = "yumen_worker_panics_total" Counter []
         "Tasks of workers that ended by a panic; each is a defect worth a report.";
     WORKER_CONNECTIONS = "yumen_worker_connections" Gauge ["worker"]

@@ -11,6 +11,7 @@ pub mod log;
 pub mod registry;
 
 mod duty;
+mod output;
 
 pub mod access_log;
 mod civil;
@@ -24,9 +25,10 @@ pub mod metric;
 pub mod reason;
 pub mod trace;
 
-pub use access_log::{AccessLog, StreamRecord, WorkerLog};
+pub use access_log::{AccessLog, StreamRecord, Tap, Tapped, Taps, WorkerLog};
 pub use duty::{Duty, DutyReport, Fare};
 pub use measures::{EndpointMetrics, GatewayMetrics, ListenerMetrics, ProcessFacts, RouteMetrics, UpstreamMetrics};
 pub use metric::ELSEWHERE;
+pub use output::{Carries, OutputMetrics};
 pub use reason::reasons;
 pub use registry::Registry;

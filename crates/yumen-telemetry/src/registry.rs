@@ -12,6 +12,7 @@ use crate::measures::{
     SharedCount, UpstreamMetrics,
 };
 use crate::metric::{Block, Counter};
+use crate::output::{Carries, OutputMetrics, Outputs};
 use crate::page::Page;
 
 /// Beyond this many subjects of one kind, those that nothing was ever counted for are left out of the page: a table of
@@ -34,6 +35,7 @@ pub struct Registry {
     access_log: Mutex<SharedCount>,
     worker_connections: Mutex<Vec<usize>>,
     duties: Duties,
+    outputs: Outputs,
 }
 
 impl Registry {
@@ -50,6 +52,7 @@ impl Registry {
             access_log: Mutex::new(Arc::new(AtomicU64::new(0))),
             worker_connections: Mutex::default(),
             duties: Duties::default(),
+            outputs: Outputs::default(),
         }
     }
 
@@ -82,6 +85,11 @@ impl Registry {
     /// Begins to tell about something that the gateway does beside traffic; `name` is unique in its kind.
     pub fn duty(&self, kind: &'static str, name: &str) -> Duty {
         self.duties.open(kind, name)
+    }
+
+    /// What is counted about an output; `name` is unique among those that carry the same.
+    pub fn output(&self, carries: Carries, name: &str) -> Arc<OutputMetrics> {
+        self.outputs.take(carries, name)
     }
 
     /// What is done beside traffic, and how it fares.
@@ -132,6 +140,7 @@ impl Registry {
         page.family(&c::ACCESS_LOG_DROPPED);
         page.sample(&c::ACCESS_LOG_DROPPED, &[], lock(&self.access_log).load(Ordering::Relaxed));
         self.duties.render(page);
+        self.outputs.render(page);
         page.family(&c::WORKER_PANICS);
         page.sample(&c::WORKER_PANICS, &[], self.gateway.worker_panics.value());
         page.family(&c::WORKER_CONNECTIONS);

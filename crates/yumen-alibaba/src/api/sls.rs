@@ -38,6 +38,14 @@ pub struct LogGroup {
     pub tags: Vec<(String, String)>,
 }
 
+impl LogGroup {
+    /// The bodies of the requests that put these logs, as many as their size needs, not compressed.
+    #[must_use]
+    pub fn encode(&self) -> Vec<Vec<u8>> {
+        split(self)
+    }
+}
+
 /// A store in a project in the region of a client.
 #[derive(Clone, Debug)]
 pub struct LogStore {
@@ -58,6 +66,14 @@ impl LogStore {
     pub fn with_v1(mut self) -> Self {
         self.is_v1 = true;
         self
+    }
+
+    /// Puts logs that were encoded before, by [`LogGroup::encode`].
+    ///
+    /// # Errors
+    /// Each of [`Error`].
+    pub async fn put_encoded(&self, group: &[u8]) -> Result<(), Error> {
+        self.send(group).await
     }
 
     /// Puts logs, in as many requests as their size needs. One log that the service does not take makes it refuse the

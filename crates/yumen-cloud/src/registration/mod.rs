@@ -52,6 +52,8 @@ pub struct Registrar {
     means: Means,
     /// Which server this is, once it is known.
     server: Option<String>,
+    /// Whether an entry of this machine was seen or asked for: only then there is one to take out.
+    was_there: bool,
     /// Whether the entry was as it should be: what somebody changes after that was meant.
     is_settled: bool,
 }
@@ -60,7 +62,7 @@ impl Registrar {
     /// A registration by its name; nothing is sent.
     #[must_use]
     pub fn new(section: Arc<Registration>, name: impl Into<String>, means: Means) -> Self {
-        Self { section, name: name.into(), means, server: None, is_settled: false }
+        Self { section, name: name.into(), means, server: None, was_there: false, is_settled: false }
     }
 
     /// Is there until it is told otherwise.
@@ -97,6 +99,7 @@ impl Registrar {
     async fn keep(&mut self, duty: &Duty) -> Result<String, String> {
         let entry = self.entry().await?;
         let found = entry.find().await.map_err(told)?;
+        self.was_there = true;
         let mut text = match self.step(found.as_ref()) {
             Step::Wait => return Err(format!("{} is still being removed from {}", entry.name(), entry.place())),
             Step::Add => {
@@ -151,6 +154,11 @@ impl Registrar {
             match self.leave_once(duty).await {
                 Ok(()) => {
                     tracing::info!(name = self.name, "left the group; the balancer sends nothing here any more");
+                    return;
+                }
+                Err(text) if !self.was_there => {
+                    // A service that was away all the time must not hold up every stop.
+                    tracing::warn!(name = self.name, "there is nothing to leave that this process knows of: {text}");
                     return;
                 }
                 Err(text) => duty.failing(format!("leaving: {text}")),

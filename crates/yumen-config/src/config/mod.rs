@@ -20,8 +20,9 @@ use std::sync::Arc;
 pub use client::{CertificateMatch, ClientAuth, ClientPolicy};
 pub use cloud::{
     Accelerator, Account, AddressSource, AssumedRole, Authority, CertificateKey, Challenge, Cloud, CloudKeys,
-    DnsProvider, DnsProviderKind, DynamicDns, ExternalAccount, MetadataAddress, NatGateway, Obtained, Propagation,
-    RegisteredServer, Registration, Signature, SnatSource, SnatWish, Templates, TsigAlgorithm, TsigKey, Want,
+    DnsProvider, DnsProviderKind, DynamicDns, ExternalAccount, MetadataAddress, MetricLogin, MetricOutput, NatGateway,
+    Obtained, Propagation, RegisteredServer, Registration, Signature, SlsOutput, SnatSource, SnatWish, Spill,
+    Templates, TsigAlgorithm, TsigKey, Want,
 };
 pub use discover::{BalancerKind, Discover, DiscoverFrom, InstanceAddress, Instances, ServerGroup};
 pub(crate) use listener::overlap;
@@ -31,8 +32,8 @@ pub use listener::{
 };
 pub use middleware::{Accept, Cors, FieldEdits, Middleware, MiddlewareKind, Rewrite};
 pub use names::{
-    AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName, ListenerName, MiddlewareName,
-    NatGatewayName, RegistrationName, RouteName, UpstreamName,
+    AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName, ListenerName, LogOutputName,
+    MetricOutputName, MiddlewareName, NatGatewayName, RegistrationName, RouteName, UpstreamName,
 };
 pub use process::{AccessLog, Admin, AdminListen, Log, LogFormat, LogOutput, Rotate, Runtime};
 pub use route::{FieldMatch, FieldTest, HostPattern, Matcher, PathMatch, Retry, Route, RouteGrpc, RouteTimeouts};

@@ -85,6 +85,14 @@ name!(
     DynamicDnsName
 );
 name!(
+    /// The name of an output of the access log.
+    LogOutputName
+);
+name!(
+    /// The name of an output of metrics.
+    MetricOutputName
+);
+name!(
     /// The name of a NAT gateway.
     NatGatewayName
 );

@@ -1,6 +1,9 @@
 //! The top level and what concerns the process.
 
-use super::cloud::{ACCELERATOR, ACCOUNT, AUTHORITY, DNS_PROVIDER, DYNAMIC_DNS, NAT_GATEWAY, OBTAINED, REGISTRATION};
+use super::cloud::{
+    ACCELERATOR, ACCOUNT, AUTHORITY, DNS_PROVIDER, DYNAMIC_DNS, LOG_OUTPUT, METRIC_OUTPUT, NAT_GATEWAY, OBTAINED,
+    REGISTRATION,
+};
 use super::middleware::MIDDLEWARE;
 use super::proxy::{LISTENER, ROUTE, UPSTREAM};
 use super::{Kind, Table, key};
@@ -49,6 +52,18 @@ pub(crate) static ROOT: Table = Table {
             "This machine as a server behind load balancers, by name.",
         ),
         key("dynamic_dns", Kind::Map(&Kind::Section(&DYNAMIC_DNS)), "", "Names kept at the addresses of this machine."),
+        key(
+            "log_outputs",
+            Kind::Map(&Kind::Section(&LOG_OUTPUT)),
+            "",
+            "Services that get the access log too, by name.",
+        ),
+        key(
+            "metric_outputs",
+            Kind::Map(&Kind::Section(&METRIC_OUTPUT)),
+            "",
+            "Receivers that get the metrics too, by name.",
+        ),
         key(
             "accelerators",
             Kind::Map(&Kind::Section(&ACCELERATOR)),

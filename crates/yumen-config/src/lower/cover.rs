@@ -12,13 +12,15 @@ use crate::yaml::{Node, Place, Source, Value};
 const OPEN: [&str; 2] = ["file", "realm"];
 
 /// The sections whose keys are names that people choose.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 14] = [
     "listeners",
     "routes",
     "middlewares",
     "upstreams",
     "alibaba",
     "dynamic_dns",
+    "log_outputs",
+    "metric_outputs",
     "authorities",
     "certificates",
     "dns_providers",

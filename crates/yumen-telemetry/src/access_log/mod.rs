@@ -8,6 +8,7 @@ mod file;
 mod json;
 mod line;
 mod record;
+mod tap;
 mod text;
 mod worker;
 mod writer;
@@ -19,10 +20,11 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 pub use record::StreamRecord;
+pub use tap::{Tap, Tapped, Taps};
 pub use worker::WorkerLog;
 
 pub(crate) use file::RotatingFile;
@@ -117,6 +119,9 @@ struct Shared {
     /// Where to write from now on; taken by the writer.
     next: Mutex<Option<Sink>>,
     closing: AtomicBool,
+    /// Who else wants the lines.
+    taps: RwLock<Vec<Arc<dyn Tap>>>,
+    is_tapped: AtomicBool,
 }
 
 impl Shared {
@@ -202,6 +207,8 @@ impl AccessLog {
             dropped: Arc::new(AtomicU64::new(0)),
             next: Mutex::default(),
             closing: AtomicBool::new(false),
+            taps: RwLock::default(),
+            is_tapped: AtomicBool::new(false),
         });
         let writer = Writer::new(receiver, Arc::clone(&shared), sink);
         let run = move || {
@@ -215,6 +222,11 @@ impl AccessLog {
     /// The log of one worker; `shard` is its index.
     pub fn worker(&self, shard: usize) -> WorkerLog {
         WorkerLog::new(shard, Arc::clone(&self.shared), self.sender.clone())
+    }
+
+    /// Where others get the lines too.
+    pub fn taps(&self) -> Taps {
+        Taps(Arc::clone(&self.shared))
     }
 
     /// Changes where and how is written. A file is opened before anything changes, so after an error everything goes on

@@ -500,3 +500,47 @@ fn change_that_is_only_prepared_changes_nothing() {
     log.close();
     assert_eq!((fs::read_to_string(&one).unwrap().lines().count(), fs::read(&two).unwrap().len()), (1, 0));
 }
+
+/// A tap that keeps what it is given.
+#[derive(Default)]
+struct Bucket(Mutex<(Vec<u8>, u64)>);
+
+impl Tap for Bucket {
+    fn take(&self, lines: &[u8], count: u64) {
+        let mut kept = lock(&self.0);
+        kept.0.extend_from_slice(lines);
+        kept.1 += count;
+    }
+}
+
+#[test]
+fn a_tap_gets_json_whatever_the_log_looks_like_until_it_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let log = AccessLog::start(Output::Off, Format::Text, NEVER).unwrap();
+    let worker = log.worker(0);
+    worker.write(&exchange("/nobody"));
+    let bucket = Arc::new(Bucket::default());
+    let tapped = log.taps().tap(Arc::clone(&bucket) as _);
+    assert!(worker.is_on());
+    worker.write(&exchange("/off"));
+    worker.flush();
+    for (path, format) in [("/text", Format::Text), ("/json", Format::Json)] {
+        log.reconfigure(Output::File(file.clone()), format, NEVER).unwrap();
+        worker.write(&exchange(path));
+        worker.flush();
+    }
+    drop(tapped);
+    worker.write(&exchange("/after"));
+    worker.flush();
+    log.close();
+    let (bytes, count) = std::mem::take(&mut *lock(&bucket.0));
+    let paths: Vec<Value> = String::from_utf8(bytes)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["path"].clone())
+        .collect();
+    assert_eq!((paths, count), (vec!["/off".into(), "/text".into(), "/json".into()], 3));
+    let written = fs::read_to_string(&file).unwrap();
+    assert_eq!(written.lines().count(), 3, "{written}");
+}

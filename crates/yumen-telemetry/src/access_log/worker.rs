@@ -33,13 +33,17 @@ pub struct WorkerLog {
 struct Open {
     buffer: Vec<u8>,
     lines: u64,
+    /// The lines for taps, always as JSON.
+    copy: Vec<u8>,
+    copied: u64,
     clock: WallClock,
 }
 
 impl WorkerLog {
     pub(super) fn new(shard: usize, shared: Arc<Shared>, sender: SyncSender<Message>) -> Self {
         let (home, spare) = sync_channel(SPARE);
-        let open = RefCell::new(Open { buffer: Vec::new(), lines: 0, clock: WallClock::new() });
+        let open =
+            RefCell::new(Open { buffer: Vec::new(), lines: 0, copy: Vec::new(), copied: 0, clock: WallClock::new() });
         Self { shard, shared, sender, home, spare, open }
     }
 
@@ -50,22 +54,20 @@ impl WorkerLog {
 
     /// Whether lines go anywhere.
     pub fn is_on(&self) -> bool {
-        self.shared.mode() != Mode::Off
+        self.shared.mode() != Mode::Off || self.shared.is_tapped()
     }
 
     /// Writes the line of an exchange that is over.
     pub fn write(&self, exchange: &Exchange) {
-        let mode = self.shared.mode();
-        if mode != Mode::Off {
-            self.put(mode, &Record::from(exchange));
+        if self.is_on() {
+            self.put(self.shared.mode(), &Record::from(exchange));
         }
     }
 
     /// Writes the line of a stream that is over.
     pub fn write_stream(&self, stream: &StreamRecord<'_>) {
-        let mode = self.shared.mode();
-        if mode != Mode::Off {
-            self.put(mode, &Record::from(stream));
+        if self.is_on() {
+            self.put(self.shared.mode(), &Record::from(stream));
         }
     }
 
@@ -78,19 +80,35 @@ impl WorkerLog {
 
     fn put(&self, mode: Mode, record: &Record<'_>) {
         let mut open = self.open.borrow_mut();
-        let Open { buffer, lines, clock } = &mut *open;
-        buffer.reserve(USUAL);
-        match mode {
-            Mode::Json => json::write(buffer, record, clock),
-            _ => text::write(buffer, record, clock, mode == Mode::Colour),
+        let Open { buffer, lines, copy, copied, clock } = &mut *open;
+        let begin = buffer.len();
+        if mode != Mode::Off {
+            buffer.reserve(USUAL);
+            *lines += 1;
         }
-        *lines += 1;
-        if buffer.len() >= FULL {
+        match mode {
+            Mode::Off => {}
+            Mode::Json => json::write(buffer, record, clock),
+            Mode::Text | Mode::Colour => text::write(buffer, record, clock, mode == Mode::Colour),
+        }
+        if self.shared.is_tapped() {
+            match (mode, buffer.get(begin..)) {
+                (Mode::Json, Some(line)) => copy.extend_from_slice(line),
+                _ => json::write(copy, record, clock),
+            }
+            *copied += 1;
+        }
+        if buffer.len() >= FULL || copy.len() >= FULL {
             self.hand_over(&mut open);
         }
     }
 
     fn hand_over(&self, open: &mut Open) {
+        if open.copied != 0 {
+            self.shared.feed(&open.copy, open.copied);
+            open.copy.clear();
+            open.copied = 0;
+        }
         if open.lines == 0 {
             return;
         }

@@ -6,11 +6,11 @@
 pub(crate) mod accelerators;
 pub(crate) mod accounts;
 mod dynamic_dns;
+mod outputs;
 pub(crate) mod keepers;
 pub(crate) mod discovery;
 mod nat;
 mod registration;
-pub(crate) mod ocsp;
 pub(crate) mod roster;
 pub(crate) mod secret;
 
@@ -18,9 +18,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use yumen_config::config::{Config, NatGateway};
+use yumen_config::config::{Config, MetricOutput, NatGateway};
 use yumen_proxy::Vault;
-use yumen_telemetry::Registry;
+use yumen_telemetry::{Registry, Taps};
 
 use accelerators::{Accelerators, Putting};
 use accounts::Accounts;
@@ -38,13 +38,17 @@ pub(crate) struct Cloud {
     registrations: Registrations,
     secrets: Secrets,
     dynamic_dns: Roster<dynamic_dns::Wanted>,
+    /// Where outputs get the lines of the access log.
+    taps: Taps,
+    log_outputs: Roster<outputs::Lines>,
+    metric_outputs: Roster<MetricOutput>,
     pub(crate) accelerators: Accelerators,
     nat_gateways: Roster<NatGateway>,
 }
 
 impl Cloud {
     /// Nothing runs yet; users whose passwords KMS keeps go into `vault`, states of accelerators to `putting`.
-    pub(crate) fn new(registry: Arc<Registry>, vault: Arc<Vault>, putting: Putting) -> Self {
+    pub(crate) fn new(registry: Arc<Registry>, vault: Arc<Vault>, putting: Putting, taps: Taps) -> Self {
         Self {
             accounts: Arc::default(),
             discovery: Discovery::default(),
@@ -53,6 +57,9 @@ impl Cloud {
             accelerators: Accelerators::new(Arc::clone(&registry), putting),
             nat_gateways: Roster::default(),
             dynamic_dns: Roster::default(),
+            taps,
+            log_outputs: Roster::default(),
+            metric_outputs: Roster::default(),
             registry,
         }
     }
@@ -73,6 +80,7 @@ impl Cloud {
         self.secrets.commit(config, &self.accounts, &self.registry);
         self.discovery.commit(candidate, &self.accounts, &self.registry);
         dynamic_dns::commit(self, config);
+        outputs::commit(self, config);
         self.accelerators.commit(config, &self.accounts);
         nat::commit(&self.nat_gateways, &self.registry, &self.accounts, config);
         self.registrations.commit(config, &self.accounts, &self.registry);

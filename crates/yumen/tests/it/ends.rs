@@ -118,7 +118,7 @@ impl Client {
                 body.extend(chunk);
             }
         }
-        String::from_utf8(body).unwrap()
+        String::from_utf8_lossy(&body).into_owned()
     }
 
     /// Reads exactly so many bytes.

@@ -32,7 +32,6 @@ mod metrics;
 mod nat;
 mod middleware;
 mod passthrough;
-mod policy;
 mod path;
 mod port;
 mod peers;
@@ -42,13 +41,13 @@ mod explain;
 mod held;
 mod http3;
 mod last_good;
+mod log_output;
+mod metric_output;
 mod mixed;
 mod process;
 mod proxy_protocol;
 mod run;
 mod secret;
-#[cfg(unix)]
-mod ocsp;
 #[cfg(windows)]
 mod resources;
 #[cfg(any(target_os = "linux", windows))]

@@ -252,6 +252,30 @@ fn cloud_that_is_away_holds_up_no_start_and_a_stop_only_as_long_as_it_may() {
 }
 
 #[test]
+fn stop_is_not_held_up_where_the_cloud_was_away_all_the_time() {
+    let (cloud, origin) = (cloud(), Origin::named("up"));
+    cloud.fault(&json!({"kind": "drop", "action": LIST, "times": 100_000}));
+    let mut site = Site::start(&config(&cloud, &origin, &edge(", leave_timeout: 1h")));
+    assert!(Client::connect(site.addr("web")).is_answered("/"));
+    duty_of(&site, "failing");
+    site.signal("-TERM");
+    assert!(site.end().success());
+    assert!(site.log().contains("there is nothing to leave that this process knows of"), "{}", site.log());
+}
+
+#[test]
+fn stop_while_it_is_being_added_takes_it_out_again() {
+    let (cloud, origin) = (cloud(), Origin::named("up"));
+    cloud.set(&json!({"looks": 2}));
+    let mut site = Site::start(&config(&cloud, &origin, &edge("")));
+    until("the addition", || entry(&cloud, "sgp-1").filter(|e| e["Status"] == "Adding"));
+    cloud.set(&json!({"looks": 1}));
+    site.signal("-TERM");
+    assert!(site.end().success());
+    assert_eq!((entry(&cloud, "sgp-1"), changes(&cloud)), (None, vec![ADD.into(), SET.into(), REMOVE.into()]));
+}
+
+#[test]
 fn second_signal_skips_leaving() {
     let (cloud, origin) = (cloud(), Origin::named("up"));
     let mut site =

@@ -3,6 +3,8 @@
 mod accelerator;
 mod account;
 mod dynamic_dns;
+mod log_output;
+mod metric_output;
 mod registration;
 mod certificate;
 mod nat;
@@ -18,12 +20,14 @@ pub use certificate::{
     TsigAlgorithm, TsigKey,
 };
 pub use dynamic_dns::{AddressSource, DynamicDns, MetadataAddress, Want};
+pub use log_output::{SlsOutput, Spill};
+pub use metric_output::{MetricLogin, MetricOutput};
 pub use nat::{NatGateway, SnatSource, SnatWish};
 pub use registration::{RegisteredServer, Registration};
 
 use super::{
-    AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName, ListenerName, NatGatewayName,
-    RegistrationName,
+    AccountName, AuthorityName, CertificateName, DnsProviderName, DynamicDnsName, ListenerName, LogOutputName,
+    MetricOutputName, NatGatewayName, RegistrationName,
 };
 
 /// The sections that concern the cloud.
@@ -35,6 +39,10 @@ pub struct Cloud {
     pub dynamic_dns: BTreeMap<DynamicDnsName, Arc<DynamicDns>>,
     /// This machine behind load balancers.
     pub registrations: BTreeMap<RegistrationName, Arc<Registration>>,
+    /// Where lines of the access log go beside the log's own output.
+    pub log_outputs: BTreeMap<LogOutputName, Arc<SlsOutput>>,
+    /// Where metrics go beside the page that is scraped.
+    pub metric_outputs: BTreeMap<MetricOutputName, Arc<MetricOutput>>,
     /// The CAs by name.
     pub authorities: BTreeMap<AuthorityName, Arc<Authority>>,
     /// Who edits DNS, by name.
@@ -53,6 +61,8 @@ impl fmt::Debug for Cloud {
         let Self {
             accounts,
             dynamic_dns,
+            log_outputs,
+            metric_outputs,
             authorities,
             dns_providers,
             certificates,
@@ -66,7 +76,7 @@ impl fmt::Debug for Cloud {
                 all.field(stringify!($kind), $kind);
             })*};
         }
-        there!(accounts dynamic_dns authorities dns_providers certificates accelerators nat_gateways registrations);
+        there!(accounts dynamic_dns log_outputs metric_outputs authorities dns_providers certificates accelerators nat_gateways registrations);
         all.finish()
     }
 }

@@ -4,6 +4,8 @@ mod accelerator;
 mod account;
 mod certificate;
 mod dynamic_dns;
+mod log_output;
+mod metric_output;
 mod registration;
 mod nat;
 
@@ -11,6 +13,8 @@ pub(crate) use accelerator::*;
 pub(crate) use account::*;
 pub(crate) use certificate::*;
 pub(crate) use dynamic_dns::*;
+pub(crate) use log_output::*;
+pub(crate) use metric_output::*;
 pub(crate) use nat::*;
 pub(crate) use registration::*;
 

@@ -4,6 +4,8 @@ pub(super) mod accelerator;
 pub(super) mod account;
 pub(super) mod certificate;
 mod dynamic_dns;
+mod log_output;
+mod metric_output;
 pub(super) mod registration;
 mod nat;
 
@@ -50,6 +52,12 @@ pub(super) fn cloud<'s>(
     let cloud = Cloud {
         accounts: accounts.all(),
         dynamic_dns,
+        log_outputs: outputs(ctx, files, ("log_outputs", &keys::LOG_OUTPUT), |section| {
+            log_output::log_output(section, accounts)
+        }),
+        metric_outputs: outputs(ctx, files, ("metric_outputs", &keys::METRIC_OUTPUT), |section| {
+            metric_output::metric_output(section, accounts)
+        }),
         authorities,
         dns_providers,
         certificates,
@@ -59,4 +67,18 @@ pub(super) fn cloud<'s>(
         registrations: BTreeMap::new(),
     };
     Read { cloud, accelerators, accelerator_nodes }
+}
+
+/// The sections of one kind of output.
+fn outputs<N: Ord + for<'n> From<&'n str>, T>(
+    ctx: &Ctx<'_>,
+    files: &[Section<'_>],
+    (key, table): (&'static str, &'static keys::Table),
+    read: impl Fn(&Section<'_>) -> Option<T>,
+) -> BTreeMap<N, Arc<T>> {
+    let one = |(name, node): (&Name, &Node)| {
+        let section = Section::open(ctx, node, table)?;
+        Some((N::from(&*name.text), Arc::new(read(&section)?)))
+    };
+    named(ctx, files, key).into_iter().filter_map(one).collect()
 }
