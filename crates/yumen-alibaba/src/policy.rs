@@ -70,8 +70,11 @@ pub enum Need<'a> {
     },
     /// Follow an accelerator.
     Accelerator,
-    /// Upload certificates.
-    Certificates,
+    /// Upload certificates, or also delete old ones.
+    Certificates {
+        /// Whether old ones are deleted.
+        delete: bool,
+    },
     /// Read secrets whose names match.
     Secrets {
         /// The region.
@@ -86,6 +89,13 @@ pub enum Need<'a> {
     },
     /// Put and get objects below a prefix of a bucket.
     Objects {
+        /// The bucket.
+        bucket: &'a str,
+        /// The prefix; empty for the whole bucket.
+        prefix: &'a str,
+    },
+    /// Put objects below a prefix of a bucket, and no more.
+    NewObjects {
         /// The bucket.
         bucket: &'a str,
         /// The prefix; empty for the whole bucket.
@@ -154,8 +164,10 @@ impl Need<'_> {
             Self::Accelerator => {
                 vec![(vec!["ga:ListAccelerators", "ga:ListListeners", "ga:ListEndpointGroups"], all())]
             }
-            Self::Certificates => {
-                vec![(vec!["yundun-cert:UploadUserCertificate", "yundun-cert:ListUserCertificateOrder"], all())]
+            Self::Certificates { delete } => {
+                let mut actions = vec!["yundun-cert:UploadUserCertificate", "yundun-cert:ListUserCertificateOrder"];
+                actions.extend(delete.then_some("yundun-cert:DeleteUserCertificate"));
+                vec![(actions, all())]
             }
             Self::Secrets { region, names } => {
                 let places = names.iter().map(|name| format!("acs:kms:{region}:{account}:secret/{name}")).collect();
@@ -165,6 +177,9 @@ impl Need<'_> {
             Self::Objects { bucket, prefix } => {
                 let actions = vec!["oss:GetObject", "oss:PutObject", "oss:DeleteObject"];
                 vec![(actions, vec![format!("acs:oss:*:*:{bucket}/{prefix}*")])]
+            }
+            Self::NewObjects { bucket, prefix } => {
+                vec![(vec!["oss:PutObject"], vec![format!("acs:oss:*:*:{bucket}/{prefix}*")])]
             }
             Self::Logs { region, project, store } => {
                 let place = format!("acs:log:{region}:{account}:project/{project}/logstore/{store}");

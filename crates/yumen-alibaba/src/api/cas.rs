@@ -86,6 +86,19 @@ pub async fn upload(client: &Client, name: &str, chain: &str, key: &Secret) -> R
     Ok(client.call::<Uploaded>(&call).await?.cert_id)
 }
 
+/// Deletes an uploaded certificate; one that is not there is deleted.
+///
+/// # Errors
+/// Each of [`Error`].
+pub async fn delete(client: &Client, id: i64) -> Result<(), Error> {
+    let parameters = Parameters::default().with("CertId", id.to_string());
+    match client.call::<serde_json::Value>(&Call::write(&CAS, "DeleteUserCertificate", parameters, Repeat::Safe)).await
+    {
+        Err(error) if error.is(&["NotFound"]) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
 /// The uploaded certificates.
 ///
 /// # Errors

@@ -156,7 +156,13 @@ def uploaded(cloud, given, _key):
     return {**rest, "CertificateOrderList": found}
 
 
-CAS = {"UploadUserCertificate": upload, "ListUserCertificateOrder": uploaded}
+def delete_certificate(cloud, given, _key):
+    if cloud.certificates.pop(given.get("CertId", ""), None) is None:
+        raise Refused(404, "NotFound", "The certificate does not exist.")
+    return {}
+
+
+CAS = {"DeleteUserCertificate": delete_certificate, "UploadUserCertificate": upload, "ListUserCertificateOrder": uploaded}
 
 
 # KMS

@@ -70,7 +70,8 @@ fn everything() -> Vec<Need<'static>> {
         Need::Nat { region, change },
         Need::SnatDeletion { region },
         Need::Accelerator,
-        Need::Certificates,
+        Need::Certificates { delete: change },
+        Need::NewObjects { bucket: "b", prefix: "p" },
         Need::Secrets { region, names: &["s"] },
         Need::Role { arn: "acs:ram::1:role/r" },
         Need::Objects { bucket: "b", prefix: "p/" },
@@ -132,6 +133,7 @@ async fn call_everything(client: &Client) {
     drop(kms::secret(client, "s", kms::CURRENT).await);
     drop(cas::upload(client, "n", "c", &Secret::new("k")).await);
     drop(cas::uploaded(client).await);
+    drop(cas::delete(client, 1).await);
     drop(sts::caller(client).await);
 }
 

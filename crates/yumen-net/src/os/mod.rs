@@ -49,6 +49,7 @@ mod interface_system;
 #[path = "windows_interface.rs"]
 mod interface_system;
 
+mod access;
 mod private;
 
 use std::path::Path;
@@ -56,6 +57,7 @@ use std::time::Duration;
 
 use socket2::Socket;
 
+pub use access::{FileAccess, grant};
 pub use interface::{InterfaceAddress, interface_addresses};
 pub use private::{create_private, create_private_folder, private_folder};
 pub use successor::{Predecessor, Successor};
