@@ -11,6 +11,8 @@ pub mod account;
 pub mod dynamic_dns;
 pub mod log_output;
 pub mod metric_output;
+pub mod deploy;
+pub mod policy;
 pub mod secret;
 pub mod discover;
 pub mod registration;

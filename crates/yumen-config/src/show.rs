@@ -180,7 +180,7 @@ fn proxy_section(ProxyProtocol { from, timeout, versions }: &ProxyProtocol) -> V
 }
 
 fn tls_section(tls: &Tls) -> Value {
-    let Tls { certificates, min_version, alpn, clients } = tls;
+    let Tls { certificates, min_version, alpn, clients, ocsp } = tls;
     let served = |served: &Served| match served {
         Served::Files(Certificate { cert, key }) => json!({"cert": path(cert), "key": path(key)}),
         Served::Obtained(name) => json!({"name": name.as_str()}),
@@ -193,6 +193,7 @@ fn tls_section(tls: &Tls) -> Value {
         ("certificates", certificates.iter().map(served).collect()),
         ("min_version", json!(min_version)),
         ("alpn", json!(alpn)),
+        ("ocsp", json!(if *ocsp { "on" } else { "off" })),
         ("client_auth", option(clients.as_ref(), client_auth)),
     ])
 }

@@ -32,6 +32,8 @@ pub mod dns;
 pub mod challenge;
 pub mod renewal;
 pub mod store;
+pub mod deploy;
+pub mod ocsp;
 pub mod certificate;
 mod error;
 

@@ -7,6 +7,7 @@ pub(crate) mod quic;
 mod server;
 mod names;
 mod noting;
+mod staple;
 mod trust;
 mod identity;
 mod certificate;
@@ -24,6 +25,7 @@ pub use client::{ClientTls, ClientTlsOptions, Roots, connect, connect_offering};
 pub use identity::describe_client;
 pub use names::{Cell, CertificateSet, Keyring, Served};
 pub use server::{ClientFault, QuicTlsOptions, ServerTls, ServerTlsOptions, handshake_server};
+pub use staple::{CertificateChain, CertificateDigest, Staples, digest};
 pub use trust::{ClientAuth, ClientPolicy, Trusts};
 
 /// The one provider of cryptography. docs/decisions/0003-tls-provider.md has the reasons.

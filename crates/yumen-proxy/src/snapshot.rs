@@ -16,8 +16,9 @@ use yumen_net::dial::Resolver;
 use yumen_net::quic::{QuicOptions, QuicServer};
 use yumen_net::rt;
 use yumen_net::tls::{
-    Certificate, CertificateFiles, CertificateSet, ClientAuth, ClientPolicy, ClientTls, ClientTlsOptions, Keyring,
-    QuicTlsOptions, Roots, Served, ServerTls, ServerTlsOptions, TlsError, TlsVersion, Trusts,
+    Certificate, CertificateChain, CertificateFiles, CertificateSet, ClientAuth, ClientPolicy, ClientTls,
+    ClientTlsOptions, Keyring, QuicTlsOptions, Roots, Served, ServerTls, ServerTlsOptions, Staples, TlsError,
+    TlsVersion, Trusts,
 };
 use yumen_telemetry::{ListenerMetrics, Registry};
 
@@ -77,13 +78,15 @@ pub struct Ports {
     pub keyring: Arc<Keyring>,
     /// What plain listeners show to a CA.
     pub challenges: Option<Arc<dyn Challenges>>,
+    /// Answers about the status of certificates.
+    pub staples: Staples,
 }
 
 impl Ports {
     /// With nothing else outside.
     pub fn alone(registry: Arc<Registry>, resolver: Arc<Resolver>) -> Self {
-        let (vault, keyring) = (Arc::default(), Arc::default());
-        Self { registry, resolver, vault, discovery: Arc::new(()), keyring, challenges: None }
+        let (vault, keyring, staples) = (Arc::default(), Arc::default(), Staples::default());
+        Self { registry, resolver, vault, discovery: Arc::new(()), keyring, challenges: None, staples }
     }
 }
 
@@ -220,6 +223,15 @@ impl Snapshot {
 
     pub(crate) fn listener(&self, name: &str) -> Option<Arc<Listener>> {
         self.listeners.get(name).cloned()
+    }
+
+    /// The chains of certificates about which clients are shown what their authorities say.
+    pub fn stapled_chains(&self) -> Vec<CertificateChain> {
+        self.listeners
+            .values()
+            .filter_map(|listener| listener.tls.as_ref())
+            .flat_map(|tls| tls.stapled_chains())
+            .collect()
     }
 
     /// The upstreams by name.
@@ -448,6 +460,9 @@ fn build_tls(
     let mut built = ServerTls::build(&options, set, &trusts).map_err(|e| failed(&e))?;
     if let Some(challenges) = ports.keyring.challenges() {
         built = built.with_challenges(challenges).map_err(|e| failed(&e))?;
+    }
+    if tls.ocsp {
+        built.staple(&ports.staples);
     }
     Ok(Some(Arc::new(built)))
 }

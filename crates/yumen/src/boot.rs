@@ -15,6 +15,7 @@ use yumen_net::dial::Resolver;
 use yumen_net::listen::Inherited;
 use yumen_net::os::{Parcel, Predecessor};
 use yumen_net::rt;
+use yumen_net::tls::Staples;
 use yumen_proxy::{Ports, Proxy};
 use yumen_telemetry::access_log::{Format, Output, Rotation};
 use yumen_telemetry::log::{self, ProcessLog};
@@ -23,6 +24,7 @@ use yumen_telemetry::{AccessLog, Registry};
 use crate::certificates::Certificates;
 use crate::cloud::Cloud;
 use crate::cloud::accelerators::Putting;
+use crate::cloud::ocsp::Stapling;
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
 use crate::program::{Confirmation, Program};
@@ -108,6 +110,7 @@ async fn serve(
     let orders = rt::spawn(Arc::clone(&gateway).serve(inbox));
     let watching = rt::spawn(watch_files(Arc::clone(&gateway)));
     let living = rt::spawn(prove_life(Arc::clone(&gateway)));
+    let stapling = rt::spawn(staple(Arc::clone(&gateway)));
     announce(&gateway, is_demo);
     confirmation.confirm();
     let cause = loop {
@@ -131,6 +134,7 @@ async fn serve(
     leave(&gateway, &mut signals, cause).await;
     stop(&gateway, &mut signals).await;
     living.abort();
+    stapling.abort();
     orders.abort();
     gateway.process.stop().await;
     Ok(())
@@ -222,7 +226,8 @@ fn assemble(
     let proxy = Proxy::start(workers, Arc::clone(&registry), access).context("cannot start the workers")?;
     let proxy = proxy.with_inherited(legacy.inherited);
     let (orders, inbox) = mpsc::unbounded_channel();
-    let vault = Arc::default();
+    let (vault, staples) = (Arc::default(), Staples::default());
+    let stapling = Stapling::new(Arc::clone(&registry), staples.clone());
     let cloud = Cloud::new(Arc::clone(&registry), Arc::clone(&vault), putting(&orders), taps);
     let certificates = Certificates::new(Arc::clone(&registry), cloud.accounts());
     let ports = Ports {
@@ -232,12 +237,14 @@ fn assemble(
         discovery: Arc::new(()),
         keyring: certificates.keyring(),
         challenges: Some(certificates.challenges()),
+        staples,
     };
     let gateway = Gateway {
         source,
         proxy,
         cloud,
         certificates,
+        stapling,
         ports,
         process: Process::new(log).with_handed(legacy.parcels),
         supervisor,
@@ -316,6 +323,17 @@ async fn watch_files(gateway: Arc<Gateway>) {
                 }
             }
             () = watch.changed() => gateway.order("file change", None),
+        }
+    }
+}
+
+/// Asks about the status of certificates, whichever are served.
+async fn staple(gateway: Arc<Gateway>) {
+    let mut changes = gateway.stapling.changes();
+    loop {
+        gateway.stapling.commit(&gateway.proxy.snapshot(), gateway.process.state_dir().as_deref());
+        if changes.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -19,6 +19,7 @@ use yumen_telemetry::ELSEWHERE;
 use crate::certificates::Certificates;
 use crate::cloud::Cloud;
 use crate::cloud::accelerators::Put;
+use crate::cloud::ocsp::Stapling;
 use crate::compose::{self, Refused, Source, Wish};
 use crate::process::Process;
 use crate::program::Program;
@@ -55,6 +56,7 @@ pub(crate) struct Gateway {
     pub(crate) process: Process,
     pub(crate) cloud: Cloud,
     pub(crate) certificates: Certificates,
+    pub(crate) stapling: Stapling,
     pub(crate) supervisor: Arc<dyn Supervisor>,
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     /// What is in force, for who watches its files.
@@ -169,6 +171,7 @@ impl Gateway {
         let applied = self.tell_laid(in_force).await;
         self.cloud.commit(&wish.config, &candidate);
         self.certificates.commit(&wish.config, self.process.state_dir().as_deref());
+        self.ports.staples.changed();
         tell_warnings(&wish.warnings);
         let gateway = self.ports.registry.gateway();
         gateway.config_generation.set(applied.generation);

@@ -161,6 +161,9 @@ pub struct Tls {
     pub alpn: Vec<String>,
     /// Which clients need a certificate; `None`: nobody is asked for one.
     pub clients: Option<ClientAuth>,
+    /// Whether clients are shown what their authorities say about the certificates (OCSP stapling); default yes, where a
+    /// certificate names who is asked.
+    pub ocsp: bool,
 }
 
 /// A certificate of a listener.

@@ -91,6 +91,13 @@ pub(crate) static TLS: Table = Table {
         key("min_version", Kind::OneOf(&["1.2", "1.3"]), "1.2", "The least version."),
         key("alpn", Kind::List(&Kind::Text), "[h2, http/1.1]", "Protocols offered, best first; none for `tcp`."),
         key("client_auth", Kind::Section(&CLIENT_AUTH), "", "Which clients need a certificate."),
+        key(
+            "ocsp",
+            Kind::OneOf(&["on", "off"]),
+            "on",
+            "Whether the answer of a certificate's authority about its status is shown to clients (OCSP stapling), where the \
+             certificate names who is asked.",
+        ),
     ],
 };
 

@@ -216,7 +216,14 @@ fn tls(section: &Section<'_>, protocol: Protocol, known: &names::Known<'_>) -> O
         None => Vec::new(),
     };
     let clients = section.read("client_auth", |ctx, node| client::client_auth(ctx, node, protocol));
-    Some(Tls { certificates, min_version: section.read("min_version", version).unwrap_or_default(), alpn, clients })
+    let on_or_off = |ctx: &Ctx<'_>, node: &Node| value::one_of(ctx, node, &[("on", true), ("off", false)]);
+    Some(Tls {
+        certificates,
+        min_version: section.read("min_version", version).unwrap_or_default(),
+        alpn,
+        clients,
+        ocsp: section.read("ocsp", on_or_off).unwrap_or(true),
+    })
 }
 
 fn alpn(ctx: &Ctx<'_>, node: &Node, protocol: Protocol) -> Option<String> {

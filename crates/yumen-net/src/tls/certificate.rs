@@ -147,9 +147,7 @@ impl Certificate {
                 remedy: "use an RSA key of 2048 to 8192 bits, ECDSA P-256, P-384 or P-521, or Ed25519",
             },
         })?;
-        let names: Arc<[Box<str>]> = webpki::EndEntityCert::try_from(&leaf)
-            .map(|cert| cert.valid_dns_names().map(|n| n.to_ascii_lowercase().into()).collect())
-            .unwrap_or_default();
+        let names: Arc<[Box<str>]> = Self::names_of(&leaf).into();
         let times = validity::validity(&leaf);
         let mut warnings = Vec::new();
         if names.is_empty() {
@@ -164,6 +162,13 @@ impl Certificate {
     pub fn is_of(&self, chain: &str) -> bool {
         let first = CertificateDer::pem_slice_iter(chain.as_bytes()).next();
         first.and_then(Result::ok).is_some_and(|first| self.key.cert.first() == Some(&first))
+    }
+
+    /// The DNS names that a certificate is good for, in lower case; `*.` for wildcards.
+    pub fn names_of(leaf: &CertificateDer<'_>) -> Vec<Box<str>> {
+        webpki::EndEntityCert::try_from(leaf)
+            .map(|cert| cert.valid_dns_names().map(|n| n.to_ascii_lowercase().into()).collect())
+            .unwrap_or_default()
     }
 
     /// The DNS names it is good for, in lower case; `*.` for wildcards.

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::staple::{CertificateChain, Shown, Staples};
 use super::{Certificate, TlsError};
 
 /// A certificate of a listener.
@@ -126,21 +127,24 @@ impl fmt::Debug for Keyring {
 pub(super) struct Names {
     set: Mutex<CertificateSet>,
     table: ArcSwap<Table>,
+    /// Unset where no answers about their status are shown.
+    staples: OnceLock<Staples>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    exact: HashMap<Box<str>, Arc<CertifiedKey>>,
+    all: Vec<Arc<Shown>>,
+    exact: HashMap<Box<str>, Arc<Shown>>,
     /// By what follows `*.`.
-    wildcard: HashMap<Box<str>, Arc<CertifiedKey>>,
+    wildcard: HashMap<Box<str>, Arc<Shown>>,
     /// Names whose certificate is not there yet, with their star.
     awaited: HashSet<Box<str>>,
-    default: Option<Arc<CertifiedKey>>,
+    default: Option<Arc<Shown>>,
 }
 
 impl Names {
     pub(super) fn build(set: CertificateSet) -> Result<Arc<Self>, TlsError> {
-        let names = Arc::new(Self { set: Mutex::default(), table: ArcSwap::default() });
+        let names = Arc::new(Self { set: Mutex::default(), table: ArcSwap::default(), staples: OnceLock::new() });
         check(&set)?;
         names.put(set);
         Ok(names)
@@ -160,6 +164,22 @@ impl Names {
     fn follow(&self) {
         let set = lock(&self.set);
         self.table.store(Arc::new(Table::of(&set)));
+        if let Some(staples) = self.staples.get() {
+            staples.changed();
+        }
+    }
+
+    /// Shows answers about the status of certificates.
+    pub(super) fn staple(&self, staples: &Staples) {
+        // They are those of the process, so a second time is the same.
+        let _first = self.staples.set(staples.clone());
+    }
+
+    /// The chains that are served, if answers about them are shown.
+    pub(super) fn stapled_chains(&self) -> Vec<CertificateChain> {
+        let table = self.table.load();
+        let shown = table.all.iter().filter(|_| self.staples.get().is_some());
+        shown.map(|shown| shown.chain().to_vec()).collect()
     }
 
     /// Whether some certificate answers for a name, in lower case.
@@ -189,40 +209,43 @@ impl Table {
                 }
                 continue;
             };
+            let shown = Arc::new(Shown::new(&certificate.key));
+            table.all.push(Arc::clone(&shown));
             if table.default.is_none() && set.default.is_some_and(|default| default <= at) {
-                table.default = Some(Arc::clone(&certificate.key));
+                table.default = Some(Arc::clone(&shown));
             }
             for name in certificate.names() {
                 let (names, name) = match name.strip_prefix("*.") {
                     Some(parent) => (&mut table.wildcard, parent),
                     None => (&mut table.exact, name.as_ref()),
                 };
-                names.entry(name.into()).or_insert_with(|| Arc::clone(&certificate.key));
+                names.entry(name.into()).or_insert_with(|| Arc::clone(&shown));
             }
         }
         table
     }
 
     /// Exact before wildcard before default. A wildcard stands for exactly one label (RFC 9525 section 6.3).
-    fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let Some(name) = name else { return self.default.clone() };
+    fn choose(&self, name: Option<&str>) -> Option<&Arc<Shown>> {
+        let Some(name) = name else { return self.default.as_ref() };
         let parent = name.split_once('.').map(|(_, parent)| parent);
         let named = self.exact.get(name).or_else(|| self.wildcard.get(parent?));
         if named.is_some() {
-            return named.cloned();
+            return named;
         }
         // A certificate that the client must distrust is worse than a clear word that there is none.
         let is_awaited = !self.awaited.is_empty()
             && (self.awaited.contains(name)
                 || parent.is_some_and(|parent| self.awaited.contains(&*format!("*.{parent}"))));
-        if is_awaited { None } else { self.default.clone() }
+        if is_awaited { None } else { self.default.as_ref() }
     }
 }
 
 impl ResolvesServerCert for Names {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         // rustls gives the name in lower case.
-        self.table.load().choose(hello.server_name())
+        let table = self.table.load();
+        table.choose(hello.server_name()).map(|shown| shown.show(self.staples.get()))
     }
 }
 

@@ -17,6 +17,7 @@ use yumen_core::ClientCertificate;
 
 use super::names::{self, CertificateSet, Names};
 use super::noting::Noting;
+use super::staple::{CertificateChain, Staples};
 use super::trust::{ClientAuth, Numbers, Trust, Trusts};
 use super::{TlsError, TlsFacts, TlsVersion, explain, facts, identity, provider, rustls_cause};
 use crate::rt;
@@ -131,6 +132,16 @@ impl ServerTls {
         self.names.put(certificates);
         self.configs.store(Arc::new(configs));
         Ok(())
+    }
+
+    /// Shows answers about the status of its certificates, from now on and once for all.
+    pub fn staple(&self, staples: &Staples) {
+        self.names.staple(staples);
+    }
+
+    /// The chains whose status is of interest: those it serves, if it shows answers about them.
+    pub fn stapled_chains(&self) -> Vec<CertificateChain> {
+        self.names.stapled_chains()
     }
 
     /// The number of the policy about client certificates for a host, as [`TlsFacts::policy`] has it. Lower case.

@@ -11,6 +11,7 @@ pub(crate) mod keepers;
 pub(crate) mod discovery;
 mod nat;
 mod registration;
+pub(crate) mod ocsp;
 pub(crate) mod roster;
 pub(crate) mod secret;
 

@@ -32,6 +32,7 @@ mod metrics;
 mod nat;
 mod middleware;
 mod passthrough;
+mod policy;
 mod path;
 mod port;
 mod peers;
@@ -48,6 +49,8 @@ mod process;
 mod proxy_protocol;
 mod run;
 mod secret;
+#[cfg(unix)]
+mod ocsp;
 #[cfg(windows)]
 mod resources;
 #[cfg(any(target_os = "linux", windows))]
