@@ -48,6 +48,12 @@ enum What {
         #[arg(value_name = "NAME=VALUE", value_parser = pair)]
         parameters: Vec<(String, String)>,
     },
+    /// Print the least RAM policy that a configuration needs; of several accounts or roles, each with its own
+    Policy {
+        /// The configuration
+        #[arg(short, long, value_name = "FILE", value_parser = super::local_path())]
+        config: PathBuf,
+    },
     /// Bring about once in the cloud what a configuration keeps there
     Sync(Sync),
 }
@@ -84,7 +90,28 @@ impl Alibaba {
         match self.what {
             What::Whoami { cloud, format } => whoami(&cloud, format),
             What::Call { cloud, product, action, parameters } => call(&cloud, &product, action, parameters),
+            What::Policy { config } => policy(&config),
             What::Sync(sync) => sync.execute(),
+        }
+    }
+}
+
+/// One policy stands alone, so that it can be put into the RAM console as it is; of several each has a name.
+fn policy(file: &Path) -> anyhow::Result<ExitCode> {
+    let wish = compose::load_file(file).map_err(|found| super::refusal(&found))?;
+    let all = yumen_cloud::policy::policies(&wish.config);
+    match all.as_slice() {
+        [] => {
+            eprintln!("this configuration needs no permission in Alibaba Cloud");
+            Ok(ExitCode::SUCCESS)
+        }
+        [only] => super::print_json(&only.policy),
+        several => {
+            let named = several.iter().map(|one| {
+                let whose = one.role.as_deref().unwrap_or("the keys");
+                (format!("{}: {whose}", one.account), one.policy.clone())
+            });
+            super::print_json(&Value::Object(named.collect()))
         }
     }
 }
