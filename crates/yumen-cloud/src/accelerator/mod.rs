@@ -1,6 +1,6 @@
 //! Follows an accelerator: what it listens on becomes listeners of the gateway.
 //!
-//! [`run`] looks again and again ([`survey`]) and keeps what it learns as a whole state ([`State`]), carefully ([`follow`]): no
+//! [`run`] looks again and again (`survey`) and keeps what it learns as a whole state ([`State`]), carefully (`follow`): no
 //! failing, torn or empty answer takes anything away, and what a complete answer no longer has goes only when the next
 //! complete answer does not have it either. Whoever owns the listeners makes them of the state and the templates of the
 //! configuration ([`listeners`]), and puts them in force.
