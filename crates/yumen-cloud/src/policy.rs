@@ -69,6 +69,8 @@ enum Want {
     Nat(bool),
     Accelerator,
     Secrets(BTreeSet<String>),
+    /// A project and a store.
+    Logs(String, String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +98,9 @@ impl Wants {
         cloud.certificates.values().for_each(|certificate| wants.certificate(certificate));
         for accelerator in cloud.accelerators.values() {
             wants.add(&accelerator.account, Want::Accelerator);
+        }
+        for output in cloud.log_outputs.values() {
+            wants.add(&output.account, Want::Logs(output.project.clone(), output.store.clone()));
         }
         for gateway in cloud.nat_gateways.values() {
             wants.add(&gateway.account, Want::Nat(gateway.create));
@@ -190,7 +195,7 @@ fn written(account: &str, region: &str, wants: &[Want]) -> Value {
         .map(|want| match want {
             Want::Acme(all) | Want::DynamicDns(all) | Want::Secrets(all) => all.iter().map(String::as_str).collect(),
             Want::Group(_, id, _) => vec![id.as_str()],
-            Want::Instances | Want::Health(_) | Want::Nat(_) | Want::Accelerator => Vec::new(),
+            Want::Instances | Want::Health(_) | Want::Nat(_) | Want::Accelerator | Want::Logs(..) => Vec::new(),
         })
         .collect();
     let needs: Vec<Need<'_>> = wants
@@ -209,6 +214,7 @@ fn written(account: &str, region: &str, wants: &[Want]) -> Value {
             Want::Nat(change) => Need::Nat { region, change: *change },
             Want::Accelerator => Need::Accelerator,
             Want::Secrets(_) => Need::Secrets { region, names: texts },
+            Want::Logs(project, store) => Need::Logs { region, project, store },
         })
         .collect();
     least(account, &needs)

@@ -28,7 +28,8 @@ pub fn reference_markdown() -> String {
         "# Configuration reference\n\nGenerated from the tables that read a configuration; `UPDATE=1 cargo test -p \
          yumen-config` rewrites it.\n\nDurations are written `500ms`, `5s`, `1h30m`; sizes `512`, `8KiB`, `10MiB`. \
          `${NAME}` and `${NAME:-default}` are replaced from the environment, `$$` is a dollar sign, and secrets take \
-         `${file:PATH}`, `${kms:NAME}` and `${kms:ACCOUNT/NAME}`, each as the whole value. Relative paths are relative to their file. A list where absence means everything is never empty.\n\n\
+         `${file:PATH}` as the whole value, those of `users` of basic_auth also `${kms:NAME}` and `${kms:ACCOUNT/NAME}`. \
+         Relative paths are relative to their file. A list where absence means everything is never empty.\n\n\
          What a variable holds is not shown by any complaint, and nothing is of the `users` of basic_auth. Addresses, hosts, \
          paths and names that were understood are shown wherever they come from: keep no secret in one. Free text that a \
          variable had a part in, such as the value of a header, is hidden in explanations too.\n",

@@ -379,6 +379,16 @@ pub(super) fn own_secret(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
     secret(ctx, node)
 }
 
+/// A secret of something that does not follow KMS. As [`secret`], without `${kms:…}`.
+pub(super) fn settled_secret(ctx: &Ctx<'_>, node: &Node) -> Option<Secret> {
+    if referred(node, "kms").is_some() {
+        let message = "a secret of KMS cannot be used here: only `users` of basic_auth follow one";
+        ctx.error_help(node.place, "bad_reference", message, "use `${file:PATH}` or `${NAME}`");
+        return None;
+    }
+    secret(ctx, node)
+}
+
 /// A secret: text, or as the whole value `${file:PATH}`, `${kms:NAME}`, `${kms:ACCOUNT/NAME}`, the last two perhaps with
 /// `#FIELD`. The names of secrets have slashes in them too: what stands before the first one is an account when there is
 /// one of that name, and else a part of the name.

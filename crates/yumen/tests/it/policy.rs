@@ -26,7 +26,8 @@ fn the_policy_of_one_account_stands_alone_and_allows_what_the_sections_need() {
          upstreams: {site: {discover: {server_group: {kind: alb, id: sgp-1}}}}\n\
          routes: {all: {middlewares: [staff], upstream: site}}\n\
          nat_gateways: {out: {gateway: ngw-1, egress: [192.0.2.1]}}\n\
-         dynamic_dns: {home: {names: [www.example.com], zone: example.com, source: {interface: eth0}}}\n",
+         dynamic_dns: {home: {names: [www.example.com], zone: example.com, source: {interface: eth0}}}\n\
+         log_outputs: {cloud: {sls: {project: edge, store: access}}}\n",
     );
     let statements = told["Statement"].as_array().unwrap();
     let of = |action: &str| {
@@ -37,6 +38,7 @@ fn the_policy_of_one_account_stands_alone_and_allows_what_the_sections_need() {
     assert_eq!(of("alb:ListServerGroupServers"), json!(["acs:alb:cn-hangzhou:*:servergroup/sgp-1"]));
     assert_eq!(of("alidns:UpdateDomainRecord"), json!(["acs:alidns:*:*:domain/example.com"]));
     assert_eq!(of("vpc:DescribeSnatTableEntries"), json!(["*"]));
+    assert_eq!(of("log:PostLogStoreLogs"), json!(["acs:log:cn-hangzhou:*:project/edge/logstore/access"]));
     // What nothing asked for is not allowed.
     for action in ["vpc:CreateSnatEntry", "alb:AddServersToServerGroup", "ga:ListAccelerators"] {
         assert_eq!(of(action), Value::Null, "{action}");

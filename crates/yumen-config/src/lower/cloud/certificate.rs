@@ -204,7 +204,7 @@ fn certified_name(ctx: &Ctx<'_>, node: &Node) -> Option<String> {
 fn authority(section: &Section<'_>, name: &str) -> Option<Authority> {
     let external = section.entry("external_account").and_then(|(_, node)| {
         let section = Section::open(section.ctx, node, &keys::EXTERNAL_ACCOUNT)?;
-        let (id, secret) = (section.need("id", value::text), section.need("secret", value::secret));
+        let (id, secret) = (section.need("id", value::text), section.need("secret", value::settled_secret));
         Some(ExternalAccount { id: id?.to_string(), secret: secret? })
     });
     let plain = |key| section.read(key, value::text).map(|text| text.to_string());
@@ -296,7 +296,7 @@ fn tsig(section: &Section<'_>) -> Option<TsigKey> {
         let all = [TsigAlgorithm::Sha256, TsigAlgorithm::Sha384, TsigAlgorithm::Sha512];
         value::one_of(ctx, node, &all.map(|algorithm| (algorithm.as_str(), algorithm)))
     };
-    let (name, secret) = (section.need("name", value::server_name), section.need("secret", value::secret));
+    let (name, secret) = (section.need("name", value::server_name), section.need("secret", value::settled_secret));
     let algorithm = section.read("algorithm", algorithm).unwrap_or_default();
     Some(TsigKey { name: name?, algorithm, secret: secret? })
 }

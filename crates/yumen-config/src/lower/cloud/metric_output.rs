@@ -52,8 +52,8 @@ fn login(section: &Section<'_>, accounts: &Accounts<'_>) -> Option<MetricLogin> 
         }
         Some(node) => accounts.find(section.ctx, node).map(MetricLogin::Account),
         None if is_basic => {
-            let user = section.need("username", value::secret);
-            let password = section.need("password", value::secret);
+            let user = section.need("username", value::settled_secret);
+            let password = section.need("password", value::settled_secret);
             Some(MetricLogin::Basic { user: user?, password: password? })
         }
         None => Some(MetricLogin::None),
@@ -80,7 +80,7 @@ fn headers(section: &Section<'_>) -> BTreeMap<String, crate::config::Secret> {
             let message = format!("`{}` is said by the protocol itself", name.text);
             section.ctx.error_help(name.place, "bad_name", message, "remove it");
         } else {
-            all.extend(value::secret(section.ctx, node).map(|value| (lower, value)));
+            all.extend(value::settled_secret(section.ctx, node).map(|value| (lower, value)));
         }
     }
     all
