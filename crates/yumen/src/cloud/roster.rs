@@ -44,12 +44,6 @@ impl<S: PartialEq> Roster<S> {
             place.insert((section, task));
         }
     }
-
-    /// Stops all.
-    #[allow(dead_code, reason = "the process ends with its runtime")]
-    pub(crate) fn clear(&self) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 #[cfg(test)]
@@ -82,7 +76,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
             assert_eq!(started.load(Ordering::Relaxed), 3, "a was kept, b started anew");
-            roster.clear();
+            set(&[]);
             while ended.load(Ordering::Relaxed) < 3 {
                 tokio::task::yield_now().await;
             }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use yumen_alibaba::Client;
 use yumen_alibaba::api::kms::FollowedSecret;
 use yumen_cloud::secret::{self, EVERY, SecretUser};
-use yumen_config::config::{Account, Cloud, Config, KmsSecret, KmsUse, Secret};
+use yumen_config::config::{Account, Cloud, Config, KmsSecret, KmsUse};
 use yumen_proxy::{Cell, Vault};
 use yumen_telemetry::{Duty, Registry};
 
@@ -56,20 +56,6 @@ impl Secrets {
                 accounts.client(&wanted.account).map(|client| self.followed(&wanted.secret, &wanted.account, client));
             follow(wanted.secret.clone(), followed, user, duty)
         });
-    }
-
-    /// The value of a secret, wherever it is kept. One of KMS is waited for only the first time.
-    ///
-    /// # Errors
-    /// It cannot be had; the error names it and has nothing of its value.
-    #[allow(dead_code, reason = "sections with secrets that are used beside traffic ask for them")]
-    pub(crate) async fn reveal(&self, secret: &Secret, cloud: &Cloud, accounts: &Accounts) -> anyhow::Result<String> {
-        let Some(kept) = secret.kms() else { return Ok(secret.resolve()?) };
-        let told = |why: &dyn std::fmt::Display| anyhow::anyhow!("the secret {kept} cannot be had: {why}");
-        let account = cloud.accounts.get(&kept.account).ok_or_else(|| told(&"its account is gone"))?;
-        let client = accounts.client(account).map_err(|error| told(&format!("{error:#}")))?;
-        let value = self.followed(kept, account, client).value().await.map_err(|error| told(&error))?;
-        secret::text(&value, kept.field.as_deref()).map_err(|why| told(&why))
     }
 
     fn followed(&self, secret: &KmsSecret, account: &Arc<Account>, client: Client) -> FollowedSecret {
