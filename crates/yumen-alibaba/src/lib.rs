@@ -62,6 +62,7 @@ mod clock;
 mod key;
 mod date;
 pub mod encode;
+pub mod protobuf;
 
 pub use client::{Call, Client, Parameters, Repeat, Retry, Scheme, Setup};
 pub use clock::{Clock, Stamp, nonce};

@@ -10,6 +10,7 @@ use crate::Draft;
 use crate::client::{Attempt, Client, Fault, Plan, Repeat};
 use crate::error::Error;
 use crate::product::SLS;
+use crate::protobuf::{bytes_field, varint};
 use crate::sign::{sls1, sls4};
 use crate::transport::{Answer, Endpoint};
 
@@ -187,20 +188,6 @@ fn pair(key: &str, value: &str) -> Vec<u8> {
     bytes_field(&mut out, 1, key.as_bytes());
     bytes_field(&mut out, 2, value.as_bytes());
     out
-}
-
-fn bytes_field(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    out.push(field << 3 | 2);
-    varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 #[cfg(test)]

@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use yumen_alibaba::protobuf::{bytes_field, varint};
+
 use super::page::Series;
 
 /// A request with all series at one moment, `millis` since 1970. Labels of a series win over those of all series.
 pub(super) fn request(all: &[Series], labels: &BTreeMap<String, String>, millis: u64) -> Result<Vec<u8>, snap::Error> {
     let mut out = Vec::new();
     for series in all {
-        field(&mut out, 1, &encode(series, labels, millis));
+        bytes_field(&mut out, 1, &encode(series, labels, millis));
     }
     snap::raw::Encoder::new().compress_vec(&out)
 }
@@ -23,31 +25,16 @@ fn encode(series: &Series, labels: &BTreeMap<String, String>, millis: u64) -> Ve
     let mut out = Vec::new();
     for (name, value) in sorted.into_iter().filter(|(_, value)| !value.is_empty()) {
         let mut label = Vec::with_capacity(name.len() + value.len() + 4);
-        field(&mut label, 1, name.as_bytes());
-        field(&mut label, 2, value.as_bytes());
-        field(&mut out, 1, &label);
+        bytes_field(&mut label, 1, name.as_bytes());
+        bytes_field(&mut label, 2, value.as_bytes());
+        bytes_field(&mut out, 1, &label);
     }
     let mut sample = vec![1 << 3 | 1];
     sample.extend_from_slice(&series.value.to_le_bytes());
     sample.push(2 << 3);
     varint(&mut sample, millis);
-    field(&mut out, 2, &sample);
+    bytes_field(&mut out, 2, &sample);
     out
-}
-
-/// A field of a length and bytes.
-fn field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
-    out.push(number << 3 | 2);
-    varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 #[cfg(test)]
